@@ -1,0 +1,72 @@
+import type { Socket } from 'node:net'
+import fastify, { type FastifyBaseLogger, LogController } from 'fastify'
+import type { Context } from './context.ts'
+import { newId } from './core/ids.ts'
+import { authRouter } from './features/auth/router.ts'
+import { healthRouter } from './features/health/router.ts'
+import { keysRouter } from './features/keys/router.ts'
+import { sessionsRouter } from './features/sessions/router.ts'
+import { usersRouter } from './features/users/router.ts'
+import type { App } from './http/app-type.ts'
+import { registerBodyParsers } from './http/body-parsers.ts'
+import { answerUnreadable } from './http/client-errors.ts'
+import { rememberCallers } from './http/dependencies.ts'
+import { registerHeaders } from './http/headers.ts'
+import { trackMethods } from './http/methods.ts'
+import { registerOpenApi } from './http/openapi.ts'
+import { problemDocsRouter } from './http/problem-docs.ts'
+import { answerUnroutable, registerProblems } from './http/problems.ts'
+import { logRequests } from './http/request-log.ts'
+import { REQUEST_ID } from './http/schemas.ts'
+import { registerValidation } from './http/validation.ts'
+
+const MAX_BODY_BYTES = 64 * 1024
+/** For a whole request to arrive. */
+const REQUEST_TIMEOUT_MS = 15_000
+/** Longer than load balancers keep idle connections, so that it is they who close. */
+const KEEP_ALIVE_MS = 75_000
+
+/** Builds the app: plugins, then every router. The caller listens, and closes. */
+export async function createApp(context: Context, loggerInstance: FastifyBaseLogger): Promise<App> {
+  const { publicUrl, apiPrefix } = context.settings
+  const app: App = fastify({
+    loggerInstance,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
+    bodyLimit: MAX_BODY_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    forceCloseConnections: 'idle',
+    // What still comes in on an open connection while stopping is served, not turned away.
+    return503OnClosing: false,
+    requestIdHeader: false,
+    genReqId: ({ headers }) => {
+      const id = headers['x-request-id']
+      return typeof id === 'string' && REQUEST_ID.test(id) ? id : newId()
+    },
+    frameworkErrors: answerUnroutable(publicUrl),
+    clientErrorHandler: (error: Error, socket: Socket) => answerUnreadable(error, socket, publicUrl),
+  })
+
+  const allowedMethods = trackMethods(app)
+  registerProblems(app, { publicUrl, allowedMethods })
+  registerValidation(app)
+  registerBodyParsers(app)
+  rememberCallers(app)
+  logRequests(app)
+  await registerHeaders(app, context.settings)
+  await registerOpenApi(app, context.settings)
+
+  await app.register((scope: App) => healthRouter(scope, context))
+  await app.register((scope: App) => keysRouter(scope, context))
+  await app.register((scope: App) => problemDocsRouter(scope))
+  await app.register(
+    async (api: App) => {
+      await api.register((scope: App) => authRouter(scope, context))
+      await api.register((scope: App) => usersRouter(scope, context))
+      await api.register((scope: App) => sessionsRouter(scope, context))
+    },
+    { prefix: apiPrefix },
+  )
+  await app.ready()
+  return app
+}

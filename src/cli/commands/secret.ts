@@ -1,0 +1,33 @@
+import { deriveKey } from '../../core/security/secrets.ts'
+import { findKeptSecretKey } from '../../core/settings/kept-secret-key.ts'
+import { generateSecretKey } from '../../core/settings/secret-key.ts'
+import { type CheckedSettings, checkSettings } from '../../core/settings.ts'
+import { CommandFailure } from '../failures.ts'
+import { announce } from '../open.ts'
+import { print, say } from '../output.ts'
+
+export const generateSecret = (): Promise<void> => print(`${generateSecretKey()}\n`)
+
+/** Prints the key of HS256 access tokens in base64url, as a JWK has it in `k` (RFC 7518 section 6.4.1). */
+export async function showHs256(): Promise<void> {
+  const settings = announce(checkSettings())
+  const { algorithm, publicUrl } = settings
+  if (algorithm !== 'HS256') {
+    throw new CommandFailure(
+      `ALGORITHM is ${algorithm}, so there is no shared key: APIs verify with the public keys at ${publicUrl}/.well-known/jwks.json`,
+    )
+  }
+  const key = deriveKey(getSecretKey(settings), 'access-hs256')
+  say('Whoever has this key can make access tokens: keep it as secret as a password.')
+  await print(`${key.toString('base64url')}\n`)
+}
+
+function getSecretKey({ secretKey, database }: CheckedSettings): string {
+  const found = secretKey ?? (database.kind === 'sqlite' ? findKeptSecretKey(database.file) : undefined)
+  if (found === undefined) {
+    throw new CommandFailure(
+      'There is no secret key yet: set SECRET_KEY, or start the server once to have one made',
+    )
+  }
+  return found
+}

@@ -1,0 +1,149 @@
+import { createHmac, createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from 'node:crypto'
+import type { JWK } from 'jose'
+import { calculateJwkThumbprint } from 'jose/jwk/thumbprint'
+import { exportJWK } from 'jose/key/export'
+import { generateKeyPair } from 'jose/key/generate/keypair'
+import { StartupError } from '../problems.ts'
+import { ALGORITHMS, type AsymmetricAlgorithm, type TokenAlgorithm } from './algorithms.ts'
+import { deriveKey } from './secrets.ts'
+
+export type { TokenAlgorithm }
+
+/** A key bound to one algorithm and one kind of token. */
+export type TokenKey = {
+  kid: string
+  algorithm: TokenAlgorithm
+  /** The first part of every token of this key, in base64url: no other header is ever accepted. */
+  header: string
+  /** Signs a JWS signing input (RFC 7515 section 5.1); the signature in base64url. */
+  sign(input: string): string
+  verify(input: string, signature: Buffer): boolean
+}
+
+export type KeySet = {
+  /** Signs. */
+  current: TokenKey
+  /** Verify: every accepted key by the one header its tokens have. */
+  byHeader: ReadonlyMap<string, TokenKey>
+}
+
+export type Keyring = {
+  access: KeySet
+  refresh: KeySet
+  /** The public keys that verify access tokens (RFC 7517 section 5). Empty with HS256. */
+  jwks: { keys: JWK[] }
+}
+
+export type SigningKey = {
+  /** JWK thumbprint (RFC 7638). */
+  kid: string
+  algorithm: AsymmetricAlgorithm
+  publicJwk: JWK
+  privateJwk: JWK
+}
+
+export type KeyringInput = {
+  /** Of access tokens. Refresh tokens are always HS256. */
+  algorithm: TokenAlgorithm
+  secretKey: string
+  /** Also accepted, never signs. */
+  secretKeyPrevious?: string | undefined
+  /** Newest last. The newest of `algorithm` signs, all verify; unused with HS256. */
+  signingKeys: readonly SigningKey[]
+}
+
+/** Explicit types of tokens (RFC 8725 section 3.11; `at+jwt`: RFC 9068 section 2.1). */
+type TokenType = 'at+jwt' | 'rt+jwt'
+
+/** Twice the same key with HS256. */
+type KeyPair = { signWith: KeyObject; verifyWith: KeyObject }
+
+/** A new key pair: P-256, Ed25519, or RSA of 3072 bits. */
+export async function generateSigningKey(algorithm: AsymmetricAlgorithm): Promise<SigningKey> {
+  const pair = await generateKeyPair(algorithm, { modulusLength: 3072, extractable: true })
+  const [publicJwk, privateJwk] = await Promise.all([exportJWK(pair.publicKey), exportJWK(pair.privateKey)])
+  return { kid: await calculateJwkThumbprint(publicJwk), algorithm, publicJwk, privateJwk }
+}
+
+/**
+ * The keys of both kinds of token. Immutable: when keys change, make a new one, and new `Tokens` from it.
+ * @throws StartupError when no signing key is of the wanted algorithm, or a signing key is damaged
+ */
+export function createKeyring(input: KeyringInput): Keyring {
+  const { access, jwks } = input.algorithm === 'HS256' ? sharedAccessKeys(input) : publicAccessKeys(input)
+  return { access, refresh: derivedKeys(input, 'refresh-hs256', 'rt+jwt'), jwks }
+}
+
+type AccessKeys = Pick<Keyring, 'access' | 'jwks'>
+
+const sharedAccessKeys = (input: KeyringInput): AccessKeys => ({
+  access: derivedKeys(input, 'access-hs256', 'at+jwt'),
+  jwks: { keys: [] },
+})
+
+/** No HS256 key is among them: an API may hold the derived one, and must not become able to issue tokens. */
+function publicAccessKeys({ algorithm, signingKeys }: KeyringInput): AccessKeys {
+  const keys = signingKeys.map(importSigningKey)
+  const current = keys.findLast(({ key }) => key.algorithm === algorithm)
+  if (!current) throw new StartupError(`There is no ${algorithm} key to sign access tokens with`)
+  const accepted = keys.map(({ key }) => key)
+  return { access: keySet(current.key, accepted), jwks: { keys: keys.map(({ jwk }) => jwk) } }
+}
+
+function derivedKeys(
+  { secretKey, secretKeyPrevious }: KeyringInput,
+  label: 'access-hs256' | 'refresh-hs256',
+  typ: TokenType,
+): KeySet {
+  const current = hmacKey(deriveKey(secretKey, label), typ)
+  const previous = secretKeyPrevious ? [hmacKey(deriveKey(secretKeyPrevious, label), typ)] : []
+  return keySet(current, [...previous, current])
+}
+
+const keySet = (current: TokenKey, accepted: TokenKey[]): KeySet => ({
+  current,
+  byHeader: new Map(accepted.map((key) => [key.header, key])),
+})
+
+/** An HS256 key, whose `kid` is a MAC of a constant: it names the key and reveals nothing of it. */
+function hmacKey(secret: Buffer, typ: TokenType): TokenKey {
+  const kid = createHmac('sha256', secret).update('kid').digest().subarray(0, 12).toString('base64url')
+  const key = createSecretKey(secret)
+  return tokenKey('HS256', typ, kid, { signWith: key, verifyWith: key })
+}
+
+/** The key as it signs and verifies, and as it is published. */
+function importSigningKey(stored: SigningKey): { key: TokenKey; jwk: JWK } {
+  const { kid, algorithm } = stored
+  const pair = importPair(stored)
+  if (!ALGORITHMS[algorithm].fits(pair.verifyWith)) {
+    throw new StartupError(`Signing key ${kid} does not fit ${algorithm}`)
+  }
+  return {
+    key: tokenKey(algorithm, 'at+jwt', kid, pair),
+    jwk: { ...pair.verifyWith.export({ format: 'jwk' }), kid, alg: algorithm, use: 'sig' },
+  }
+}
+
+/** Both halves. A public half that is not the private one's is refused, because only the private one is sealed. */
+function importPair({ kid, publicJwk, privateJwk }: SigningKey): KeyPair {
+  try {
+    const signWith = createPrivateKey({ key: privateJwk, format: 'jwk' })
+    const verifyWith = createPublicKey({ key: publicJwk, format: 'jwk' })
+    if (createPublicKey(signWith).equals(verifyWith)) return { signWith, verifyWith }
+  } catch (cause) {
+    throw new StartupError(`Signing key ${kid} cannot be read`, { cause })
+  }
+  throw new StartupError(`The halves of signing key ${kid} do not belong together`)
+}
+
+function tokenKey(alg: TokenAlgorithm, typ: TokenType, kid: string, pair: KeyPair): TokenKey {
+  const { sign, verify, isOurs = () => true } = ALGORITHMS[alg]
+  return {
+    kid,
+    algorithm: alg,
+    header: Buffer.from(JSON.stringify({ alg, typ, kid })).toString('base64url'),
+    sign: (input) => sign(input, pair.signWith).toString('base64url'),
+    verify: (input, signature) => isOurs(signature) && verify(input, pair.verifyWith, signature),
+  }
+}

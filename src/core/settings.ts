@@ -1,0 +1,183 @@
+import { availableParallelism } from 'node:os'
+import { resolve } from 'node:path'
+import { DAY, HOUR, MINUTE, SECOND } from './clock.ts'
+import { StartupError } from './problems.ts'
+import { defaultPublicUrl, travelsInTheClear } from './settings/addresses.ts'
+import { type KeptSecretKey, obtainKeptSecretKey, warnOfUnusedSecretKey } from './settings/kept-secret-key.ts'
+import { collectError, type Environment, type RawSettings, readRawSettings } from './settings/read.ts'
+import { InvalidValue } from './settings/values.ts'
+import { VARIABLE_NAMES, VARIABLES, type Values, type VariableName } from './settings/variables.ts'
+
+export type Settings = Readonly<{
+  host: string
+  /** 0 takes any free port. */
+  port: number
+  logLevel: Values['LOG_LEVEL']
+  /** Origin and perhaps a path, without a slash at the end. */
+  publicUrl: string
+  projectName: string
+  apiPrefix: string
+  secretKey: string
+  secretKeyPrevious: string | undefined
+  algorithm: Values['ALGORITHM']
+  accessTokenTtlMs: number
+  /** How long a session lasts without being used. */
+  refreshTokenTtlMs: number
+  sessionMaxAgeMs: number
+  reuseWindowMs: number
+  /** 0 turns recovery off. */
+  recoveryMs: number
+  sessionLimit: number
+  passwordMinLength: number
+  hashConcurrency: number
+  corsOrigins: readonly string[]
+  database: Readonly<
+    | { kind: 'sqlite' /** An absolute path. */; file: string }
+    | { kind: 'postgres'; url: string; poolSize: number; preparedStatements: boolean }
+  >
+}>
+
+/**
+ * How long after a refresh its token may be presented again, by who lost the reply. A refresh at the very end of a
+ * token's life can be lost as well, so the token is read that much longer, and a second for the cut to whole ones:
+ * whether an unused session has ended is for its row to say.
+ */
+export const latestRetryMs = ({
+  reuseWindowMs,
+  recoveryMs,
+}: Pick<Settings, 'reuseWindowMs' | 'recoveryMs'>) => Math.max(reuseWindowMs, recoveryMs) + SECOND
+
+/** Settings as far as they are known without writing: a secret that is yet to be generated is undefined. */
+export type CheckedSettings = Omit<Settings, 'secretKey'> & Readonly<{ secretKey: string | undefined }>
+
+export type SettingsOptions = {
+  env?: Environment
+  /** Holds `.env`; relative paths start here. */
+  directory?: string
+}
+
+type Loaded<T> = { settings: T; warnings: string[] }
+
+/** Every variable for people: README and `.env.example` are checked against this. */
+export const SETTINGS: readonly Readonly<{ name: VariableName; default: string; meaning: string }>[] =
+  VARIABLE_NAMES.map((name) => ({
+    name,
+    default: VARIABLES[name].default ?? '',
+    meaning: VARIABLES[name].meaning,
+  }))
+
+/**
+ * The settings to run with. On SQLite a missing SECRET_KEY is generated once and kept beside the database;
+ * commands that must not write use `checkSettings`.
+ * @throws StartupError that names every invalid variable, one on each line
+ */
+export function loadSettings(options: SettingsOptions = {}): Loaded<Settings> {
+  const { settings, warnings } = checkSettings(options)
+  const secret = settleSecretKey(settings)
+  return {
+    settings: Object.freeze({ ...settings, secretKey: secret.secretKey }),
+    warnings: [...warnings, ...secret.warnings],
+  }
+}
+
+/**
+ * The settings as they can be told without writing.
+ * @throws StartupError that names every invalid variable, one on each line
+ */
+export function checkSettings({
+  env = process.env,
+  directory = process.cwd(),
+}: SettingsOptions = {}): Loaded<CheckedSettings> {
+  const raw = readRawSettings(env, directory)
+  const values = parseValues(raw)
+  if (raw.errors.length > 0) throw new StartupError(['Invalid settings:', ...raw.errors].join('\n  '))
+  const settings = createSettings(values, directory)
+  return { settings, warnings: [...raw.warnings, ...warnOf(settings)] }
+}
+
+/** What the texts stand for; where errors are added, the values are incomplete. */
+function parseValues({ values: texts, given, errors }: RawSettings): Values {
+  const values: Partial<Record<VariableName, unknown>> = {}
+  for (const name of VARIABLE_NAMES) {
+    const { text, label } = texts.get(name) ?? { text: VARIABLES[name].default, label: name }
+    if (text !== undefined) values[name] = collectError(errors, () => parseValue(name, text, label))
+  }
+  const complete = values as Values
+  errors.push(...crossCheck(complete, given.has('SECRET_KEY')))
+  return complete
+}
+
+function parseValue(name: VariableName, text: string, label: string): unknown {
+  const { parse, expected } = VARIABLES[name]
+  try {
+    return parse(text)
+  } catch (error) {
+    if (!(error instanceof InvalidValue)) throw error
+    throw new InvalidValue(`${label}: ${error.message}; expected ${expected}`)
+  }
+}
+
+function crossCheck(values: Values, isSecretGiven: boolean): string[] {
+  const { SECRET_KEY: current, SECRET_KEY_PREVIOUS: previous, DATABASE_URL: database } = values
+  if (database?.kind === 'postgres' && !isSecretGiven) {
+    const { expected } = VARIABLES.SECRET_KEY
+    return [`SECRET_KEY: it is not set, and with PostgreSQL every node needs the same; expected ${expected}`]
+  }
+  return current !== undefined && current === previous ? [SAME_SECRETS] : []
+}
+
+const SAME_SECRETS = `SECRET_KEY_PREVIOUS: it is the same as SECRET_KEY; expected ${VARIABLES.SECRET_KEY_PREVIOUS.expected}`
+
+function createSettings(values: Values, directory: string): CheckedSettings {
+  return Object.freeze({
+    host: values.HOST,
+    port: values.PORT,
+    logLevel: values.LOG_LEVEL,
+    publicUrl: values.PUBLIC_URL ?? defaultPublicUrl(values.HOST, values.PORT),
+    projectName: values.PROJECT_NAME,
+    apiPrefix: values.API_V1_STR,
+    secretKey: values.SECRET_KEY,
+    secretKeyPrevious: values.SECRET_KEY_PREVIOUS,
+    algorithm: values.ALGORITHM,
+    accessTokenTtlMs: values.ACCESS_TOKEN_EXPIRE_MINUTES * MINUTE,
+    refreshTokenTtlMs: values.REFRESH_TOKEN_EXPIRE_DAYS * DAY,
+    sessionMaxAgeMs: values.SESSION_MAX_AGE_DAYS * DAY,
+    reuseWindowMs: values.REFRESH_REUSE_WINDOW_SECONDS * SECOND,
+    recoveryMs: values.REFRESH_RECOVERY_HOURS * HOUR,
+    sessionLimit: values.SESSION_LIMIT,
+    passwordMinLength: values.PASSWORD_MIN_LENGTH,
+    hashConcurrency: values.HASH_CONCURRENCY ?? Math.min(availableParallelism(), 64),
+    corsOrigins: Object.freeze(values.CORS_ORIGINS),
+    database: Object.freeze(createDatabaseSettings(values, directory)),
+  })
+}
+
+function createDatabaseSettings(values: Values, directory: string): Settings['database'] {
+  const location = values.DATABASE_URL
+  if (location.kind === 'sqlite') return { kind: 'sqlite', file: resolve(directory, location.file) }
+  return {
+    ...location,
+    poolSize: values.DATABASE_POOL_SIZE,
+    preparedStatements: values.DATABASE_PREPARED_STATEMENTS,
+  }
+}
+
+function warnOf({ publicUrl, secretKey, secretKeyPrevious, database }: CheckedSettings): string[] {
+  const warnings: string[] = []
+  if (travelsInTheClear(publicUrl)) {
+    warnings.push(`PUBLIC_URL: ${publicUrl} is not https; passwords and tokens can be read on the way`)
+  }
+  if (secretKey !== undefined && database.kind === 'sqlite') {
+    warnings.push(...warnOfUnusedSecretKey(database.file, [secretKey, secretKeyPrevious]))
+  }
+  return warnings
+}
+
+/** The secret that is set, else the one kept beside the database. */
+function settleSecretKey({ secretKey, secretKeyPrevious, database }: CheckedSettings): KeptSecretKey {
+  if (secretKey !== undefined) return { secretKey, warnings: [] }
+  if (database.kind !== 'sqlite') throw new TypeError('without SECRET_KEY only SQLite passes the check')
+  const kept = obtainKeptSecretKey(database.file)
+  if (kept.secretKey === secretKeyPrevious) throw new StartupError(`Invalid settings:\n  ${SAME_SECRETS}`)
+  return kept
+}

@@ -1,0 +1,135 @@
+import { apiPrefix, host, origins, publicUrl } from './addresses.ts'
+import { databaseUrl } from './database-url.ts'
+import { previousSecretKey, secretKey } from './secret-key.ts'
+import { boolean, choice, integer, type Kind, text } from './values.ts'
+
+type Description = {
+  /** The text that stands for an unset variable; undefined when there is none, or it depends on others. */
+  default: string | undefined
+  /** For people: README and `.env.example`. */
+  meaning: string
+  /** Never shown, and may come from the file that `NAME_FILE` names. */
+  secret?: true
+}
+
+export type Variable<T> = Readonly<Description> & Kind<T>
+
+function variable<T, const D extends Description>(kind: Kind<T>, description: D): Kind<T> & D {
+  return { ...kind, ...description }
+}
+
+/** Every variable that Postern reads. */
+export const VARIABLES = {
+  HOST: variable(host, {
+    default: '127.0.0.1',
+    meaning: 'Address to listen on; 0.0.0.0 for every IPv4 address, :: for IPv6 as well.',
+  }),
+  PORT: variable(integer(0, 65_535), {
+    default: '8000',
+    meaning: 'Port to listen on; 0 takes any free one.',
+  }),
+  LOG_LEVEL: variable(choice(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']), {
+    default: 'info',
+    meaning: 'Least severe messages to log: fatal, error, warn, info, debug, trace, or silent for none.',
+  }),
+  PUBLIC_URL: variable(publicUrl, {
+    default: undefined,
+    meaning: 'Where clients reach this server, and the issuer of its tokens. Default: http://HOST:PORT.',
+  }),
+  PROJECT_NAME: variable(
+    text('^(?=.*\\S)[^\\p{Cc}\\p{Zl}\\p{Zp}]{1,100}$', '1 to 100 printable characters'),
+    {
+      default: 'Postern',
+      meaning: 'Name of the service, as people see it.',
+    },
+  ),
+  API_V1_STR: variable(apiPrefix, {
+    default: '/api/v1',
+    meaning: 'Path before every route of the API.',
+  }),
+  SECRET_KEY: variable(secretKey, {
+    default: undefined,
+    meaning:
+      'Root secret, at least 32 bytes; `postern secret generate` makes one. Required with PostgreSQL, the same on every node; with SQLite one is made and kept beside the database when unset. Or SECRET_KEY_FILE.',
+    secret: true,
+  }),
+  SECRET_KEY_PREVIOUS: variable(previousSecretKey, {
+    default: undefined,
+    meaning:
+      'A second secret, accepted but not used for anything new, while SECRET_KEY is changed. Or SECRET_KEY_PREVIOUS_FILE.',
+    secret: true,
+  }),
+  ALGORITHM: variable(choice(['ES256', 'EdDSA', 'RS256', 'PS256', 'HS256']), {
+    default: 'ES256',
+    meaning:
+      'How access tokens are signed: ES256, EdDSA (Ed25519), RS256, PS256, or HS256 with a shared key.',
+  }),
+  ACCESS_TOKEN_EXPIRE_MINUTES: variable(integer(1, 60), {
+    default: '30',
+    meaning: 'How long an access token lives, 1 to 60 minutes.',
+  }),
+  REFRESH_TOKEN_EXPIRE_DAYS: variable(integer(1, 365), {
+    default: '7',
+    meaning: 'How long a session lasts without being used, 1 to 365 days.',
+  }),
+  SESSION_MAX_AGE_DAYS: variable(integer(1, 3650), {
+    default: '90',
+    meaning: 'How long a session lasts however much it is used, 1 to 3650 days.',
+  }),
+  REFRESH_REUSE_WINDOW_SECONDS: variable(integer(0, 300), {
+    default: '30',
+    meaning: 'How long a refresh may be repeated from the same address and agent, 0 to 300 seconds.',
+  }),
+  REFRESH_RECOVERY_HOURS: variable(integer(0, 8760), {
+    default: '168',
+    meaning:
+      'How long a client that lost the reply to a refresh may come back for it once, 0 (never) to 8760 hours.',
+  }),
+  SESSION_LIMIT: variable(integer(1, 1000), {
+    default: '100',
+    meaning: 'Sessions that one user may have, 1 to 1000; one more ends the oldest.',
+  }),
+  PASSWORD_MIN_LENGTH: variable(integer(8, 64), {
+    default: '15',
+    meaning: 'Fewest characters of a new password, 8 to 64.',
+  }),
+  HASH_CONCURRENCY: variable(integer(1, 64), {
+    default: undefined,
+    meaning: 'Passwords hashed at the same time, 1 to 64. Default: the number of cores.',
+  }),
+  CORS_ORIGINS: variable(origins, {
+    default: '',
+    meaning:
+      'Origins whose pages may call the API, such as https://app.example.com, with commas between them.',
+  }),
+  DATABASE_URL: variable(databaseUrl, {
+    default: 'sqlite:///./data/postern.db',
+    meaning:
+      'sqlite:///./relative.db, sqlite:////absolute.db or postgresql://USER:PASSWORD@HOST/DATABASE. Or DATABASE_URL_FILE.',
+    secret: true,
+  }),
+  DATABASE_POOL_SIZE: variable(integer(1, 200), {
+    default: '10',
+    meaning: 'Connections to PostgreSQL that one node opens at most, 1 to 200.',
+  }),
+  DATABASE_PREPARED_STATEMENTS: variable(boolean(), {
+    default: 'true',
+    meaning: 'Whether statements are prepared on PostgreSQL; false behind PgBouncer in transaction mode.',
+  }),
+} as const satisfies Record<string, Variable<unknown>>
+
+export type VariableName = keyof typeof VARIABLES
+
+/** What each variable stands for; undefined where it is unset and has no default of its own. */
+export type Values = {
+  readonly [Name in VariableName]:
+    | ReturnType<(typeof VARIABLES)[Name]['parse']>
+    | ((typeof VARIABLES)[Name]['default'] extends string ? never : undefined)
+}
+
+export const VARIABLE_NAMES = Object.keys(VARIABLES) as VariableName[]
+
+/** The variable that may name a file with the secret; undefined for what is no secret. */
+export function fileVariable(name: VariableName): string | undefined {
+  return 'secret' in VARIABLES[name] ? `${name}_FILE` : undefined
+}

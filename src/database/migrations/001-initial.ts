@@ -1,0 +1,80 @@
+import { type Kysely, sql } from 'kysely'
+
+export async function up(db: Kysely<never>): Promise<void> {
+  await db.schema
+    .createTable('users')
+    .addColumn('id', 'uuid', (column) => column.primaryKey())
+    .addColumn('username', 'text', (column) => column.notNull())
+    .addColumn('username_key', 'text', (column) => column.notNull().unique())
+    .addColumn('email', 'text', (column) => column.notNull())
+    .addColumn('email_key', 'text', (column) => column.notNull().unique())
+    .addColumn('email_verified_at', 'bigint')
+    .addColumn('password_hash', 'text')
+    .addColumn('bcrypt_cost', 'integer')
+    .addColumn('session_epoch', 'integer', (column) => column.notNull().defaultTo(0))
+    .addColumn('is_active', 'boolean', (column) => column.notNull())
+    .addColumn('is_superuser', 'boolean', (column) => column.notNull())
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .addColumn('updated_at', 'bigint', (column) => column.notNull())
+    .execute()
+  // Tells in one step whether imported hashes remain, and of what cost.
+  await db.schema
+    .createIndex('users_bcrypt_cost')
+    .on('users')
+    .column('bcrypt_cost')
+    .where(sql.ref('bcrypt_cost'), 'is not', null)
+    .execute()
+
+  // No index on a column that a refresh changes: PostgreSQL then updates the row in place.
+  await db.schema
+    .createTable('sessions')
+    .addColumn('id', 'uuid', (column) => column.primaryKey())
+    .addColumn('user_id', 'uuid', (column) => column.notNull().references('users.id').onDelete('cascade'))
+    .addColumn('client_id', 'text', (column) => column.notNull())
+    .addColumn('scope', 'text', (column) => column.notNull())
+    .addColumn('audience', 'text')
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .addColumn('authenticated_at', 'bigint', (column) => column.notNull())
+    .addColumn('amr', 'text', (column) => column.notNull())
+    .addColumn('generation', 'integer', (column) => column.notNull().defaultTo(0))
+    .addColumn('rotated_at', 'bigint', (column) => column.notNull())
+    .addColumn('ip', 'text', (column) => column.notNull())
+    .addColumn('user_agent', 'text', (column) => column.notNull())
+    .addColumn('recovered_generation', 'integer')
+    .addColumn('recovered_at', 'bigint')
+    .addColumn('expires_at', 'bigint', (column) => column.notNull())
+    .addColumn('revoked_at', 'bigint')
+    .addColumn('revoked_reason', 'text')
+    .execute()
+  await db.schema.createIndex('sessions_user_id').on('sessions').column('user_id').execute()
+  await db.schema.createIndex('sessions_expires_at').on('sessions').column('expires_at').execute()
+  await db.schema
+    .createIndex('sessions_revoked_at')
+    .on('sessions')
+    .column('revoked_at')
+    .where(sql.ref('revoked_at'), 'is not', null)
+    .execute()
+
+  await db.schema
+    .createTable('signing_keys')
+    .addColumn('kid', 'text', (column) => column.primaryKey())
+    .addColumn('algorithm', 'text', (column) => column.notNull())
+    .addColumn('public_jwk', 'text', (column) => column.notNull())
+    .addColumn('sealed_private_jwk', 'text', (column) => column.notNull())
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .execute()
+
+  await db.schema
+    .createTable('audit_events')
+    .addColumn('id', 'uuid', (column) => column.primaryKey())
+    .addColumn('occurred_at', 'bigint', (column) => column.notNull())
+    .addColumn('type', 'text', (column) => column.notNull())
+    .addColumn('user_id', 'uuid')
+    .addColumn('session_id', 'uuid')
+    .addColumn('ip', 'text')
+    .addColumn('user_agent', 'text')
+    .addColumn('request_id', 'text')
+    .addColumn('detail', 'text')
+    .execute()
+  await db.schema.createIndex('audit_events_user_id').on('audit_events').columns(['user_id', 'id']).execute()
+}

@@ -1,0 +1,7 @@
+import type { Migration } from 'kysely/migration'
+import * as initial from './001-initial.ts'
+
+/** Every migration in order. One that has been released is never changed: add the next. */
+export const migrations: Record<string, Migration> = {
+  '001-initial': initial,
+}

@@ -1,0 +1,139 @@
+import { PostgresAdapter, PostgresDialect, type PostgresPoolClient } from 'kysely'
+import pg from 'pg'
+import { isConnectionLost, isStalePlan, translatePostgresError } from './postgres-errors.ts'
+import { databaseUnavailable } from './unavailable.ts'
+
+const CONNECT_TIMEOUT_MS = 3000
+const QUERY_TIMEOUT_MS = 10_000
+const IDLE_TIMEOUT_MS = 60_000
+const MAX_STATEMENT_NAMES = 1000
+const INT8_OID = 20
+
+export type PostgresSettings = {
+  url: string
+  /** Connections at most. */
+  poolSize: number
+  /** Off behind PgBouncer in transaction mode. */
+  preparedStatements: boolean
+}
+
+/** Kysely on PostgreSQL, with nothing kept in the server's session but prepared statements. */
+export function createPostgresDialect(settings: PostgresSettings): Dialect {
+  return createDialect(settings, QUERY_TIMEOUT_MS)
+}
+
+/** The same with statements that may take as long as they need. */
+export function createPatientPostgresDialect(settings: PostgresSettings): Dialect {
+  return createDialect({ ...settings, poolSize: 1, preparedStatements: false }, 0)
+}
+
+function createDialect(settings: PostgresSettings, queryTimeoutMs: number): Dialect {
+  const pool = createPool(settings, queryTimeoutMs)
+  return new Dialect({
+    pool: {
+      options: {},
+      connect: () => checkOut(pool, settings.preparedStatements),
+      end: () => pool.end(),
+    },
+  })
+}
+
+class Dialect extends PostgresDialect {
+  override createAdapter(): Adapter {
+    return new Adapter()
+  }
+}
+
+/** Without Kysely's own migration lock, which lasts for a session: `runAlone` has taken one. */
+class Adapter extends PostgresAdapter {
+  override async acquireMigrationLock(): Promise<void> {}
+  override async releaseMigrationLock(): Promise<void> {}
+}
+
+function createPool({ url, poolSize }: PostgresSettings, queryTimeoutMs: number): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: poolSize,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    idleTimeoutMillis: IDLE_TIMEOUT_MS,
+    query_timeout: queryTimeoutMs,
+    keepAlive: true,
+    application_name: 'postern',
+    types: { getTypeParser },
+  })
+  // A connection lost while idle is replaced when it is needed; one lost in use fails its query.
+  pool.on('error', () => {})
+  pool.on('connect', (client) => client.on('error', () => {}))
+  return pool
+}
+
+const getTypeParser: typeof pg.types.getTypeParser = (oid: number, format?: unknown) =>
+  oid === INT8_OID && format !== 'binary' ? parseInt8 : pg.types.getTypeParser(oid, format as 'text')
+
+function parseInt8(text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value)) throw new RangeError('An int8 is beyond 2^53')
+  return value
+}
+
+/** Whatever keeps a connection from being made, no query is at fault. */
+async function checkOut(pool: pg.Pool, preparedStatements: boolean): Promise<PostgresPoolClient> {
+  try {
+    return wrapClient(await pool.connect(), preparedStatements)
+  } catch (error) {
+    throw databaseUnavailable(error)
+  }
+}
+
+function wrapClient(client: pg.PoolClient, preparedStatements: boolean): PostgresPoolClient {
+  /** What made the connection unusable. */
+  let lost: unknown
+  let mustReplace = false
+
+  async function send(text: string, values: readonly unknown[]): Promise<pg.QueryResult> {
+    const name = preparedStatements && values.length > 0 ? statementName(text) : undefined
+    try {
+      return await client.query({ text, values: [...values], ...(name && { name }) })
+    } catch (error) {
+      if (!isStalePlan(error)) throw error
+      mustReplace = true
+      if (client.getTransactionStatus() !== 'I') throw error
+      return await client.query(text, [...values])
+    }
+  }
+
+  async function query(text: string, values: readonly unknown[]): Promise<pg.QueryResult> {
+    if (lost !== undefined) return afterLoss(text, lost)
+    if (values.includes(undefined)) throw new TypeError('A query parameter is undefined')
+    try {
+      return await send(text, values)
+    } catch (error) {
+      if (!isConnectionLost(error)) throw translatePostgresError(error)
+      lost = error
+      return afterLoss(text, error)
+    }
+  }
+
+  return {
+    // Kysely's declaration names neither null counts nor the other commands; its driver expects both.
+    query: query as unknown as PostgresPoolClient['query'],
+    release: () => client.release(lost !== undefined || mustReplace),
+  }
+}
+
+/** The server rolls back by itself, and the caller shall see the error that led here. */
+function afterLoss(text: string, error: unknown): pg.QueryResult {
+  if (text !== 'rollback') throw translatePostgresError(error)
+  return { command: 'ROLLBACK', rowCount: null, oid: 0, fields: [], rows: [] }
+}
+
+/** One name per text for the whole process; beyond the bound a statement is parsed each time. */
+const statementNames = new Map<string, string>()
+
+function statementName(text: string): string | undefined {
+  const known = statementNames.get(text)
+  if (known || statementNames.size >= MAX_STATEMENT_NAMES) return known
+  const name = `p${statementNames.size + 1}`
+  statementNames.set(text, name)
+  return name
+}

@@ -1,0 +1,89 @@
+import type { Generated, Kysely, Selectable } from 'kysely'
+import type { Timestamp } from '../core/clock.ts'
+import type { SessionId, UserId } from '../core/ids.ts'
+
+export type Tables = {
+  users: UsersTable
+  sessions: SessionsTable
+  signing_keys: SigningKeysTable
+  audit_events: AuditEventsTable
+}
+
+/** What every query function takes first: the database, or a transaction on it. */
+export type Db = Kysely<Tables>
+
+export type UsersTable = {
+  id: UserId
+  username: string
+  /** The username as it is compared: NFKC, case folded. Unique. */
+  username_key: string
+  email: string
+  /** The address as it is compared: case folded. Unique. */
+  email_key: string
+  email_verified_at: Timestamp | null
+  /** PHC string of argon2id, or bcrypt `$2b$` from an import; null for an account without a password. */
+  password_hash: string | null
+  /** Cost of an imported bcrypt hash that was not replaced yet, else null. */
+  bcrypt_cost: number | null
+  /** Moves on whenever sessions are ended together: a sign-in begun before cannot finish after. */
+  session_epoch: Generated<number>
+  is_active: boolean
+  is_superuser: boolean
+  created_at: Timestamp
+  updated_at: Timestamp
+}
+
+export type SessionsTable = {
+  id: SessionId
+  user_id: UserId
+  client_id: string
+  /** Space-separated (RFC 6749 section 3.3). */
+  scope: string
+  /** Audience of the access tokens; null for this server's own. */
+  audience: string | null
+  created_at: Timestamp
+  /** When the person last proved who they are: `auth_time`. */
+  authenticated_at: Timestamp
+  /** Authentication methods (RFC 8176), space-separated. */
+  amr: string
+  /** How often the session has been refreshed. */
+  generation: Generated<number>
+  rotated_at: Timestamp
+  /** Address and agent of the last rotation or recovery. */
+  ip: string
+  user_agent: string
+  recovered_generation: number | null
+  recovered_at: Timestamp | null
+  /** The session's absolute end, however active it is. */
+  expires_at: Timestamp
+  revoked_at: Timestamp | null
+  revoked_reason: string | null
+}
+
+export type SigningKeysTable = {
+  /** JWK thumbprint (RFC 7638). */
+  kid: string
+  algorithm: string
+  /** The public key as a JWK, in JSON. */
+  public_jwk: string
+  /** The private key as a JWK in JSON, sealed with a key derived from SECRET_KEY. */
+  sealed_private_jwk: string
+  created_at: Timestamp
+}
+
+export type AuditEventsTable = {
+  id: string
+  occurred_at: Timestamp
+  type: string
+  /** Whom it concerns; stays when the user is deleted. */
+  user_id: UserId | null
+  session_id: SessionId | null
+  ip: string | null
+  user_agent: string | null
+  request_id: string | null
+  /** Further facts, in JSON. */
+  detail: string | null
+}
+
+export type User = Selectable<UsersTable>
+export type Session = Selectable<SessionsTable>

@@ -1,0 +1,77 @@
+import type { Clock } from '../../core/clock.ts'
+import { StartupError } from '../../core/problems.ts'
+import { generateSigningKey, type SigningKey } from '../../core/security/keyring.ts'
+import { deriveKey, open, seal } from '../../core/security/secrets.ts'
+import type { Settings } from '../../core/settings.ts'
+import type { Database } from '../../database/connection.ts'
+import type { Db } from '../../database/tables.ts'
+import { insertSigningKey, listSigningKeys, resealSigningKey, type StoredSigningKey } from './queries.ts'
+
+type Secrets = Pick<Settings, 'secretKey' | 'secretKeyPrevious'>
+
+/**
+ * The signing keys out of the database, newest last. Makes the first one of ALGORITHM, and seals anew with SECRET_KEY
+ * what SECRET_KEY_PREVIOUS had sealed. Any number of nodes may do so at once.
+ * @throws StartupError when a key was sealed with another SECRET_KEY
+ */
+export async function loadSigningKeys(
+  database: Database,
+  clock: Clock,
+  settings: Secrets & Pick<Settings, 'algorithm'>,
+): Promise<SigningKey[]> {
+  const { db } = database
+  const keys = await openSigningKeys(db, settings)
+  const { algorithm } = settings
+  if (algorithm === 'HS256' || hasKeyFor(algorithm, keys)) return keys
+  // Making an RSA key takes a while: not while others wait for the lock.
+  const made = await generateSigningKey(algorithm)
+  await database.runAlone(async (trx) => {
+    if (!hasKeyFor(algorithm, await listSigningKeys(trx))) await storeSigningKey(trx, made, clock, settings)
+  })
+  return openSigningKeys(db, settings)
+}
+
+const hasKeyFor = (algorithm: string, keys: readonly { algorithm: string }[]): boolean =>
+  keys.some((key) => key.algorithm === algorithm)
+
+async function openSigningKeys(db: Db, settings: Secrets): Promise<SigningKey[]> {
+  const keys: SigningKey[] = []
+  for (const key of await listSigningKeys(db)) keys.push(await openSigningKey(db, key, settings))
+  return keys
+}
+
+const sealingKey = (secretKey: string): Buffer => deriveKey(secretKey, 'seal-private-keys')
+
+async function storeSigningKey(db: Db, key: SigningKey, clock: Clock, { secretKey }: Secrets): Promise<void> {
+  await insertSigningKey(db, {
+    kid: key.kid,
+    algorithm: key.algorithm,
+    public_jwk: JSON.stringify(key.publicJwk),
+    sealed_private_jwk: seal(sealingKey(secretKey), JSON.stringify(key.privateJwk), key.kid),
+    created_at: clock.now(),
+  })
+}
+
+async function openSigningKey(
+  db: Db,
+  { kid, algorithm, public_jwk, sealed_private_jwk }: StoredSigningKey,
+  { secretKey, secretKeyPrevious }: Secrets,
+): Promise<SigningKey> {
+  let privateJwk = open(sealingKey(secretKey), sealed_private_jwk, kid)
+  if (privateJwk === undefined && secretKeyPrevious !== undefined) {
+    privateJwk = open(sealingKey(secretKeyPrevious), sealed_private_jwk, kid)
+    if (privateJwk !== undefined)
+      await resealSigningKey(db, kid, seal(sealingKey(secretKey), privateJwk, kid))
+  }
+  if (privateJwk === undefined) {
+    throw new StartupError(
+      `The signing key ${kid} was sealed with another SECRET_KEY: set that one, or set it as SECRET_KEY_PREVIOUS`,
+    )
+  }
+  return {
+    kid,
+    algorithm: algorithm as SigningKey['algorithm'],
+    publicJwk: JSON.parse(public_jwk),
+    privateJwk: JSON.parse(privateJwk),
+  }
+}

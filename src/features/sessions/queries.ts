@@ -1,0 +1,193 @@
+import { type ExpressionBuilder, sql } from 'kysely'
+import type { Timestamp } from '../../core/clock.ts'
+import type { SessionId, UserId } from '../../core/ids.ts'
+import type { Db, Session, Tables } from '../../database/tables.ts'
+
+export type NewSession = {
+  id: SessionId
+  userId: UserId
+  /** The hash that was verified and the epoch that was read with it: both must still stand. */
+  passwordHash: string
+  sessionEpoch: number
+  clientId: string
+  scope: string
+  amr: string
+  ip: string
+  userAgent: string
+  now: Timestamp
+  expiresAt: Timestamp
+}
+
+/** What decides whether a session is alive. */
+export type Liveness = { now: Timestamp; idleLimitMs: number }
+
+export const isAlive =
+  ({ now, idleLimitMs }: Liveness) =>
+  (eb: ExpressionBuilder<Tables, 'sessions'>) =>
+    eb.and([
+      eb('sessions.revoked_at', 'is', null),
+      eb('sessions.expires_at', '>', now),
+      eb('sessions.rotated_at', '>', now - idleLimitMs),
+    ])
+
+const hasActiveUser = (eb: ExpressionBuilder<Tables, 'sessions'>) =>
+  eb.exists(
+    eb
+      .selectFrom('users')
+      .whereRef('users.id', '=', 'sessions.user_id')
+      .where('users.is_active', '=', true)
+      .select(sql`1`.as('one')),
+  )
+
+/**
+ * Gives birth to a session if its user is still as the sign-in found them; undefined when not.
+ * One statement that locks the user's row, so that it cannot race what ends sessions (which changes that row first),
+ * and so that sign-ins of one user go one after another and the session limit holds.
+ */
+export function insertSession(db: Db, session: NewSession): Promise<Session | undefined> {
+  return db
+    .insertInto('sessions')
+    .columns([
+      'id',
+      'user_id',
+      'client_id',
+      'scope',
+      'created_at',
+      'authenticated_at',
+      'amr',
+      'rotated_at',
+      'ip',
+      'user_agent',
+      'expires_at',
+    ])
+    .expression((eb) =>
+      eb
+        .selectFrom('users')
+        .select(({ val, cast }) => [
+          cast<string>(val(session.id), 'uuid').as('id'),
+          'users.id as user_id',
+          cast<string>(val(session.clientId), 'text').as('client_id'),
+          cast<string>(val(session.scope), 'text').as('scope'),
+          cast<number>(val(session.now), 'bigint').as('created_at'),
+          cast<number>(val(session.now), 'bigint').as('authenticated_at'),
+          cast<string>(val(session.amr), 'text').as('amr'),
+          cast<number>(val(session.now), 'bigint').as('rotated_at'),
+          cast<string>(val(session.ip), 'text').as('ip'),
+          cast<string>(val(session.userAgent), 'text').as('user_agent'),
+          cast<number>(val(session.expiresAt), 'bigint').as('expires_at'),
+        ])
+        .where('users.id', '=', session.userId)
+        .where('users.is_active', '=', true)
+        .where('users.password_hash', '=', session.passwordHash)
+        .where('users.session_epoch', '=', session.sessionEpoch)
+        .forNoKeyUpdate(),
+    )
+    .returningAll()
+    .executeTakeFirst()
+}
+
+/** A session with what its user must be for it to count; undefined when there is none. */
+export function findLiveSession(db: Db, id: SessionId, liveness: Liveness): Promise<Session | undefined> {
+  return db
+    .selectFrom('sessions')
+    .selectAll()
+    .where('id', '=', id)
+    .where(isAlive(liveness))
+    .where(hasActiveUser)
+    .executeTakeFirst()
+}
+
+/** Whose session this is and how far it has come, alive or not. */
+export function findSessionState(db: Db, id: SessionId) {
+  return db
+    .selectFrom('sessions')
+    .select(['user_id', 'generation', 'revoked_at'])
+    .where('id', '=', id)
+    .executeTakeFirst()
+}
+
+/** The session of an access token together with its user, by primary keys; undefined when either is gone. */
+export function findSessionWithUser(db: Db, id: SessionId) {
+  return db
+    .selectFrom('sessions')
+    .innerJoin('users', 'users.id', 'sessions.user_id')
+    .selectAll('users')
+    .select([
+      'sessions.id as session_id',
+      'sessions.authenticated_at',
+      'sessions.rotated_at',
+      'sessions.expires_at',
+      'sessions.revoked_at',
+    ])
+    .where('sessions.id', '=', id)
+    .executeTakeFirst()
+}
+
+type Move = Liveness & { ip: string; userAgent: string }
+
+/**
+ * Moves the session on past `generation`; undefined when another request did so first, or it is dead.
+ * A token ahead of the row is honoured: only this server signs one, so the row came out of a backup.
+ */
+export function rotateSession(
+  db: Db,
+  id: SessionId,
+  generation: number,
+  { ip, userAgent, ...liveness }: Move,
+): Promise<Session | undefined> {
+  return db
+    .updateTable('sessions')
+    .set({ generation: generation + 1, rotated_at: liveness.now, ip, user_agent: userAgent })
+    .where('id', '=', id)
+    .where('generation', '<=', generation)
+    .where(isAlive(liveness))
+    .where(hasActiveUser)
+    .returningAll()
+    .executeTakeFirst()
+}
+
+/** Rotations between two recoveries: an honest client hardly needs one twice in a row, a thief and an owner do. */
+export const RECOVERY_DISTANCE = 2
+
+/** Whether the last recovery is at least that far back. SQL's side of `mayRecover`. */
+const recoveryIsDue = (eb: ExpressionBuilder<Tables, 'sessions'>) =>
+  eb.or([
+    eb('recovered_generation', 'is', null),
+    eb(eb('generation', '-', eb.ref('recovered_generation')), '>=', RECOVERY_DISTANCE),
+  ])
+
+/** Takes the one recovery of this generation; undefined when another request took it, or the session moved on. */
+export function consumeRecovery(
+  db: Db,
+  id: SessionId,
+  generation: number,
+  { ip, userAgent, ...liveness }: Move,
+): Promise<Session | undefined> {
+  return db
+    .updateTable('sessions')
+    .set({ recovered_generation: generation, recovered_at: liveness.now, ip, user_agent: userAgent })
+    .where('id', '=', id)
+    .where('generation', '=', generation)
+    .where(isAlive(liveness))
+    .where(hasActiveUser)
+    .where(recoveryIsDue)
+    .returningAll()
+    .executeTakeFirst()
+}
+
+/** A user's live sessions, newest first, beginning after the session `before`. */
+export function listLiveSessions(
+  db: Db,
+  userId: UserId,
+  { before, limit, ...liveness }: Liveness & { before: SessionId | undefined; limit: number },
+): Promise<Session[]> {
+  return db
+    .selectFrom('sessions')
+    .selectAll()
+    .where('user_id', '=', userId)
+    .where(isAlive(liveness))
+    .$if(before !== undefined, (query) => query.where('id', '<', before as SessionId))
+    .orderBy('id', 'desc')
+    .limit(limit)
+    .execute()
+}

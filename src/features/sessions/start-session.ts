@@ -1,0 +1,47 @@
+import type { Context } from '../../context.ts'
+import type { Caller } from '../../core/caller.ts'
+import { newId } from '../../core/ids.ts'
+import type { Db, Session } from '../../database/tables.ts'
+import { recordSessionsEnded } from './ended-events.ts'
+import { revokeSessionsBeyondLimit } from './ending-queries.ts'
+import { livenessAt } from './liveness.ts'
+import { insertSession } from './queries.ts'
+
+/** The client of everyone who signs in with a password here; others come with OAuth. */
+const FIRST_PARTY_CLIENT = 'postern'
+/** A password login grants no scope, whatever it asks for: there is none yet that is not privileged. */
+const PASSWORD_LOGIN_SCOPE = ''
+/** RFC 8176 section 2. */
+const PASSWORD_AMR = 'pwd'
+
+export type SignIn = { userId: string; passwordHash: string; sessionEpoch: number; caller: Caller }
+
+/**
+ * Begins a session in the caller's transaction, and ends the user's oldest beyond SESSION_LIMIT.
+ * @returns undefined when the user is no longer as the sign-in found them
+ */
+export async function startSession(
+  context: Context,
+  trx: Db,
+  { caller, ...signIn }: SignIn,
+): Promise<Session | undefined> {
+  const { clock, settings } = context
+  const now = clock.now()
+  const session = await insertSession(trx, {
+    ...signIn,
+    id: newId(),
+    clientId: FIRST_PARTY_CLIENT,
+    scope: PASSWORD_LOGIN_SCOPE,
+    amr: PASSWORD_AMR,
+    ip: caller.ip,
+    userAgent: caller.userAgent,
+    now,
+    expiresAt: now + settings.sessionMaxAgeMs,
+  })
+  if (!session) return undefined
+  const { userId } = signIn
+  const liveness = livenessAt(context)
+  const ended = await revokeSessionsBeyondLimit(trx, userId, session.id, settings.sessionLimit, liveness)
+  await recordSessionsEnded(trx, now, ended, { userId, reason: 'session_limit', caller })
+  return session
+}

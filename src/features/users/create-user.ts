@@ -1,0 +1,72 @@
+import type { OperatorContext } from '../../context.ts'
+import { newId } from '../../core/ids.ts'
+import { Problem, serverBusy } from '../../core/problems.ts'
+import type { Db, User } from '../../database/tables.ts'
+import { checkNewPassword } from '../passwords/policy.ts'
+import { checkEmail, checkUsername, emailKey, usernameKey } from './names.ts'
+import { findUserByKey, insertUser } from './queries.ts'
+
+export type NewUser = { username: string; email: string; password: string }
+
+type Finish<T> = (trx: Db, user: User & { password_hash: string }) => Promise<T>
+
+/**
+ * Creates an account. All that is slow comes first; the account and what `finish` adds to it are stored together.
+ * @throws Problem `validation_failed`, `username_taken`, `email_taken`, `server_busy`
+ */
+export async function createUser<T>(
+  context: OperatorContext,
+  newUser: NewUser & { isSuperuser: boolean },
+  finish: Finish<T>,
+): Promise<T> {
+  const { db, passwords, settings } = context
+  const checked = { username: checkUsername(newUser.username), email: checkEmail(newUser.email) }
+  checkNewPassword(newUser.password, settings)
+  await refuseTaken(db, checked)
+  const passwordHash = await passwords.hash(newUser.password)
+  const { isSuperuser } = newUser
+  const outcome = await db.transaction().execute(async (trx) => {
+    const user = await storeUser(context, trx, { ...checked, passwordHash, isSuperuser })
+    return user && { value: await finish(trx, { ...user, password_hash: passwordHash }) }
+  })
+  if (outcome) return outcome.value
+  // Somebody else was first: say which of the two they took.
+  await refuseTaken(db, checked)
+  throw serverBusy()
+}
+
+/** @throws Problem `username_taken`, `email_taken` */
+export async function refuseTaken(
+  db: Db,
+  { username, email }: { username: string | undefined; email: string | undefined },
+): Promise<void> {
+  if (username !== undefined && (await findUserByKey(db, 'username_key', usernameKey(username)))) {
+    throw new Problem('username_taken')
+  }
+  if (email !== undefined && (await findUserByKey(db, 'email_key', emailKey(email)))) {
+    throw new Problem('email_taken')
+  }
+}
+
+/** @returns undefined when the name or the address has just been taken */
+function storeUser(
+  { clock }: Pick<OperatorContext, 'clock'>,
+  trx: Db,
+  user: { username: string; email: string; passwordHash: string; isSuperuser: boolean },
+): Promise<User | undefined> {
+  const now = clock.now()
+  return insertUser(trx, {
+    id: newId(),
+    username: user.username,
+    username_key: usernameKey(user.username),
+    email: user.email,
+    email_key: emailKey(user.email),
+    email_verified_at: null,
+    password_hash: user.passwordHash,
+    bcrypt_cost: null,
+    is_active: true,
+    is_superuser: user.isSuperuser,
+    created_at: now,
+    updated_at: now,
+  })
+}

@@ -1,0 +1,176 @@
+import type { Updateable } from 'kysely'
+import type { Context } from '../../context.ts'
+import type { Caller } from '../../core/caller.ts'
+import { MINUTE } from '../../core/clock.ts'
+import { invalidField, Problem, serverBusy } from '../../core/problems.ts'
+import { isUniqueViolation } from '../../database/errors.ts'
+import type { Db, User, UsersTable } from '../../database/tables.ts'
+import { type AuditEventType, recordEvent } from '../audit/events.ts'
+import { checkNewPassword } from '../passwords/policy.ts'
+import { type Authenticated, getStandingSession } from '../sessions/authenticate.ts'
+import { endUserSessions } from '../sessions/end-sessions.ts'
+import { refuseTaken } from './create-user.ts'
+import { checkEmail, checkUsername, emailKey, usernameKey } from './names.ts'
+import { deleteOwnUser, type UserGuard, updateOwnUser } from './queries.ts'
+
+export type AccountChanges = {
+  username?: string
+  email?: string
+  password?: string
+  current_password?: string
+}
+
+/** How long after a sign-in a new address needs no password. */
+const RECENT_SIGN_IN_MS = 5 * MINUTE
+/** How often a change begins again because the account changed under it. */
+const MAX_ATTEMPTS = 3
+
+/**
+ * Changes the caller's own account. A new password ends every other session.
+ * @throws Problem `validation_failed`, `current_password_incorrect`, `reauthentication_required`,
+ *   `username_taken`, `email_taken`, `server_busy`, and `access_token_invalid` when the session ended meanwhile
+ */
+export async function updateOwnAccount(
+  context: Context,
+  { current, changes, caller }: { current: Authenticated; changes: AccountChanges; caller: Caller },
+): Promise<User> {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+    const columns = changedColumns(context, current, changes)
+    if (!columns) return current
+    const guard = await prove(context, current, changes, caller)
+    await refuseTakenByOthers(context.db, current, columns)
+    if (changes.password !== undefined) {
+      columns.password_hash = await context.passwords.hash(changes.password)
+      columns.bcrypt_cost = null
+    }
+    const updated = await storeChanges(context, current, guard, columns, caller)
+    if (updated) return updated
+    current = await getStandingSession(context, current.session_id, current.id)
+  }
+  throw serverBusy()
+}
+
+/**
+ * Deletes the caller's own account with all that is theirs.
+ * @throws Problem `current_password_incorrect`, `server_busy`, `access_token_invalid`
+ */
+export async function deleteOwnAccount(
+  context: Context,
+  { current, currentPassword, caller }: { current: Authenticated; currentPassword: string; caller: Caller },
+): Promise<void> {
+  const verifiedHash = await verifyCurrentPassword(context, current, currentPassword, caller)
+  const guard = { userId: current.id, sessionId: current.session_id, verifiedHash }
+  const isDeleted = await context.db.transaction().execute(async (trx) => {
+    if (!(await deleteOwnUser(trx, guard))) return false
+    await recordEvent(trx, context.clock.now(), { type: 'user.deleted', userId: current.id, caller })
+    return true
+  })
+  if (!isDeleted) throw new Problem('access_token_invalid')
+}
+
+/** The new values of the columns that change; undefined when nothing does. */
+function changedColumns(
+  { settings, clock }: Context,
+  current: User,
+  { username, email, password }: AccountChanges,
+): Updateable<UsersTable> | undefined {
+  const columns: Updateable<UsersTable> = {}
+  if (username !== undefined && checkUsername(username) !== current.username) {
+    columns.username = checkUsername(username)
+    columns.username_key = usernameKey(columns.username)
+  }
+  if (email !== undefined && checkEmail(email) !== current.email) {
+    columns.email = email
+    columns.email_key = emailKey(email)
+    columns.email_verified_at = null
+  }
+  if (password !== undefined) checkNewPassword(password, settings)
+  else if (Object.keys(columns).length === 0) return undefined
+  columns.updated_at = clock.now()
+  return columns
+}
+
+/** Asks for the proof that the changes need, beyond an access token that could have been stolen. */
+async function prove(
+  context: Context,
+  current: Authenticated,
+  changes: AccountChanges,
+  caller: Caller,
+): Promise<UserGuard> {
+  const { current_password, email, password } = changes
+  const guard = { userId: current.id, sessionId: current.session_id }
+  if (current_password !== undefined) {
+    const verifiedHash = await verifyCurrentPassword(context, current, current_password, caller)
+    return { ...guard, verifiedHash }
+  }
+  if (password !== undefined) throw invalidField('/current_password', 'is needed to set a new password')
+  const isNewEmail = email !== undefined && email !== current.email
+  const isRecent = context.clock.now() - current.authenticated_at <= RECENT_SIGN_IN_MS
+  if (isNewEmail && !isRecent) throw new Problem('reauthentication_required')
+  return { ...guard, verifiedHash: undefined }
+}
+
+/** @returns the hash that matched */
+async function verifyCurrentPassword(
+  { db, clock, passwords }: Context,
+  current: Authenticated,
+  password: string,
+  caller: Caller,
+): Promise<string> {
+  if ((await passwords.verify(current.password_hash, password)) && current.password_hash !== null) {
+    return current.password_hash
+  }
+  await recordEvent(db, clock.now(), {
+    type: 'user.reauthentication_failed',
+    userId: current.id,
+    sessionId: current.session_id,
+    caller,
+  })
+  throw new Problem('current_password_incorrect')
+}
+
+/** @throws Problem `username_taken`, `email_taken` */
+async function refuseTakenByOthers(db: Db, current: User, columns: Updateable<UsersTable>): Promise<void> {
+  const { username, username_key, email, email_key } = columns
+  await refuseTaken(db, {
+    username: username_key === current.username_key ? undefined : username,
+    email: email_key === current.email_key ? undefined : email,
+  })
+}
+
+/** @returns undefined when the account changed, or its session ended, under the change */
+async function storeChanges(
+  context: Context,
+  current: Authenticated,
+  guard: UserGuard,
+  columns: Updateable<UsersTable>,
+  caller: Caller,
+): Promise<User | undefined> {
+  const { id: userId, session_id: sessionId } = current
+  const events = changeEvents(columns)
+  try {
+    return await context.db.transaction().execute(async (trx) => {
+      const updated = await updateOwnUser(trx, guard, columns)
+      if (!updated) return undefined
+      for (const type of events) {
+        await recordEvent(trx, context.clock.now(), { type, userId, sessionId, caller })
+      }
+      if (columns.password_hash !== undefined) {
+        const reason = 'password_changed'
+        await endUserSessions(context, trx, { userId, reason, except: sessionId, caller })
+      }
+      return updated
+    })
+  } catch (error) {
+    if (!isUniqueViolation(error)) throw error
+    await refuseTakenByOthers(context.db, current, columns)
+    // Whoever had taken it has let it go already.
+    throw serverBusy()
+  }
+}
+
+const changeEvents = (columns: Updateable<UsersTable>): AuditEventType[] => [
+  ...(columns.username === undefined ? [] : ['user.username_changed' as const]),
+  ...(columns.email === undefined ? [] : ['user.email_changed' as const]),
+  ...(columns.password_hash === undefined ? [] : ['user.password_changed' as const]),
+]

@@ -1,0 +1,26 @@
+import type { Context } from '../../context.ts'
+import type { UserId } from '../../core/ids.ts'
+import { recordEvent } from '../audit/events.ts'
+import { endUserSessions } from '../sessions/end-sessions.ts'
+import { setUserActive } from './queries.ts'
+
+/** Shuts a user out: every session ends with it. False when there was nothing to do. */
+export function disableUser(context: Pick<Context, 'db' | 'clock'>, userId: UserId): Promise<boolean> {
+  return context.db.transaction().execute(async (trx) => {
+    const now = context.clock.now()
+    if (!(await setUserActive(trx, userId, false, now))) return false
+    await recordEvent(trx, now, { type: 'user.disabled', userId })
+    await endUserSessions(context, trx, { userId, reason: 'user_disabled' })
+    return true
+  })
+}
+
+/** Lets a user sign in again. False when there was nothing to do. */
+export function enableUser({ db, clock }: Pick<Context, 'db' | 'clock'>, userId: UserId): Promise<boolean> {
+  return db.transaction().execute(async (trx) => {
+    const now = clock.now()
+    if (!(await setUserActive(trx, userId, true, now))) return false
+    await recordEvent(trx, now, { type: 'user.enabled', userId })
+    return true
+  })
+}

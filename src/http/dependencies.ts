@@ -1,0 +1,50 @@
+import type { FastifyRequest } from 'fastify'
+import type { Context } from '../context.ts'
+import { type Caller, createCaller } from '../core/caller.ts'
+import { Problem } from '../core/problems.ts'
+import { type Authenticated, authenticate } from '../features/sessions/authenticate.ts'
+import type { App } from './app-type.ts'
+
+/** RFC 6750 section 2.1, the scheme in any case (RFC 9110 section 11.1). */
+const BEARER = /^bearer(?: +(.*))?$/i
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Where the request came from. */
+    caller: Caller
+  }
+}
+
+/** Takes down where each request came from as it comes in: once the client hangs up, its address is gone. */
+export function rememberCallers(app: App): void {
+  app.decorateRequest('caller')
+  app.addHook('onRequest', async (request) => {
+    request.caller = createCaller(request.ip, request.headers['user-agent'], request.id)
+  })
+}
+
+/** The bearer token of a request; undefined when it carries none. */
+export function bearerToken({ headers }: FastifyRequest): string | undefined {
+  const match = BEARER.exec(headers.authorization ?? '')
+  return match ? (match[1] ?? '') : undefined
+}
+
+/**
+ * Who is calling.
+ * @throws Problem `not_authenticated`, `access_token_invalid`, `inactive_user`
+ */
+export async function currentUser(context: Context, request: FastifyRequest): Promise<Authenticated> {
+  const token = bearerToken(request)
+  if (token === undefined) throw new Problem('not_authenticated')
+  return authenticate(context, token)
+}
+
+/**
+ * Who is calling, and that they are a superuser.
+ * @throws Problem also `not_enough_permissions`
+ */
+export async function currentSuperuser(context: Context, request: FastifyRequest): Promise<Authenticated> {
+  const user = await currentUser(context, request)
+  if (!user.is_superuser) throw new Problem('not_enough_permissions')
+  return user
+}

@@ -1,0 +1,105 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { PROBLEMS, Problem, type ProblemCode } from '../core/problems.ts'
+import type { App } from './app-type.ts'
+import { PROBLEM_MEDIA_TYPE, problemBody } from './problem-body.ts'
+import { validationErrors } from './validation.ts'
+
+/** RFC 6750 section 3: what a 401 asks for. `error` only where a token was sent. */
+const CHALLENGES: Partial<Record<ProblemCode, string>> = {
+  not_authenticated: 'Bearer',
+  invalid_credentials: 'Bearer',
+  refresh_token_invalid: 'Bearer',
+  refresh_token_reused: 'Bearer',
+  access_token_invalid: 'Bearer error="invalid_token"',
+  // RFC 9470 section 3
+  reauthentication_required: 'Bearer error="insufficient_user_authentication", max_age="300"',
+}
+
+/** What Fastify refuses by itself, by its error code. */
+const FASTIFY_PROBLEMS: Record<string, ProblemCode> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'malformed_request',
+  FST_ERR_CTP_INVALID_JSON_BODY: 'malformed_request',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'malformed_request',
+  FST_ERR_BAD_URL: 'malformed_request',
+  FST_ERR_MAX_PARAM_LENGTH: 'not_found',
+}
+
+/** The one place where errors become replies (RFC 9457). */
+export function registerProblems(
+  app: App,
+  { publicUrl, allowedMethods }: { publicUrl: string; allowedMethods: (path: string) => string[] },
+): void {
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const problem = toProblem(error)
+    logProblem(request, problem, error)
+    return sendProblem(request, reply, problem, publicUrl)
+  })
+  const answerUnknown = (request: FastifyRequest, reply: FastifyReply) => {
+    const allowed = allowedMethods(pathOf(request.url))
+    if (allowed.length > 0) reply.header('allow', allowed.join(', '))
+    const problem = new Problem(allowed.length > 0 ? 'method_not_allowed' : 'not_found')
+    return sendProblem(request, reply, problem, publicUrl)
+  }
+  app.setNotFoundHandler(answerUnknown)
+  // Before the body is read: what is wrong with it does not matter where nothing takes it.
+  app.addHook('preParsing', (request, reply, payload, done) => {
+    if (request.is404) answerUnknown(request, reply)
+    else done(null, payload)
+  })
+}
+
+/** Answers what Fastify refuses before it looks for a route: no hook has run, and none will. */
+export const answerUnroutable =
+  (publicUrl: string) =>
+  (error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+    const problem = toProblem(error)
+    logProblem(request, problem, error)
+    reply.headers({
+      'x-request-id': request.id,
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+    })
+    return sendProblem(request, reply, problem, publicUrl)
+  }
+
+function toProblem(error: FastifyError): Problem {
+  if (error instanceof Problem) return error
+  if (error.validation) return new Problem('validation_failed', { errors: validationErrors(error) })
+  const code = FASTIFY_PROBLEMS[error.code]
+  if (code) return new Problem(code, { cause: error })
+  const isClients = error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500
+  return new Problem(isClients ? 'malformed_request' : 'internal_error', { cause: error })
+}
+
+function logProblem({ log }: FastifyRequest, { code, cause, context }: Problem, error: Error): void {
+  const { status } = PROBLEMS[code]
+  if (status >= 500) log.error({ err: cause ?? error, code, context }, 'request failed')
+  else log.debug({ err: cause, code, context }, 'request refused')
+}
+
+function sendProblem(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { code, errors, retryAfterSeconds }: Problem,
+  publicUrl: string,
+): FastifyReply {
+  const challenge = CHALLENGES[code]
+  if (challenge) reply.header('www-authenticate', challenge)
+  if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds))
+  const instance = toUriReference(pathOf(request.url))
+  return reply
+    .code(PROBLEMS[code].status)
+    .header('content-type', `${PROBLEM_MEDIA_TYPE}; charset=utf-8`)
+    .serializer(JSON.stringify)
+    .send(problemBody(code, { publicUrl, instance, requestId: request.id, errors }))
+}
+
+/** The path of a request target (RFC 9112 section 3.2) without its query, which might hold what must not be repeated. */
+export const pathOf = (target: string): string =>
+  target.replace(/^https?:\/\/[^/?#]*/i, '').split('?', 1)[0] ?? ''
+
+/** Encodes what no URI may hold (RFC 3986 section 2), and clients send all the same. */
+const toUriReference = (path: string): string =>
+  path.replaceAll(/%(?![\da-f]{2})|[^\w.~!$&'()*+,;=:@/%-]/gi, encodeURIComponent)

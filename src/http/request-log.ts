@@ -1,0 +1,18 @@
+import type { App } from './app-type.ts'
+import { pathOf } from './problems.ts'
+
+/** One line a request, when it has been answered. Without the query: it might hold what must not be kept. */
+export function logRequests(app: App): void {
+  app.addHook('onResponse', async (request, reply) => {
+    request.log.info(
+      {
+        method: request.method,
+        path: pathOf(request.url),
+        status: reply.statusCode,
+        ip: request.caller.ip,
+        ms: Math.round(reply.elapsedTime * 10) / 10,
+      },
+      'request',
+    )
+  })
+}

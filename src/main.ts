@@ -1,0 +1,6 @@
+import { requireSupportedNode } from '../bin/node-version.js'
+
+requireSupportedNode()
+// Only now: what follows does not even link on an older Node.
+const { serve } = await import('./serve.ts')
+await serve()

@@ -1,0 +1,61 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Client } from 'pg'
+import type { DatabaseSettings } from '../../src/database/connection.ts'
+
+/** What every suite over a database runs on: `for (const kind of DATABASES) describe(...)`. */
+export const DATABASES = ['sqlite', 'postgres'] as const
+export type DatabaseKind = (typeof DATABASES)[number]
+
+export type TestDatabase = {
+  settings: DatabaseSettings
+  /** The same as a DATABASE_URL. */
+  url: string
+  /** Removes it; on PostgreSQL even with connections open. */
+  drop(): Promise<void>
+}
+
+/** A fresh, empty database of its own, as `openDatabase` takes it. */
+export function createTestDatabase(kind: DatabaseKind): Promise<TestDatabase> {
+  return kind === 'sqlite' ? createSqlite() : createPostgres()
+}
+
+async function createSqlite(): Promise<TestDatabase> {
+  const folder = await mkdtemp(join(tmpdir(), 'postern-test-'))
+  const file = join(folder, 'postern.db')
+  return {
+    settings: { kind: 'sqlite', file },
+    url: `sqlite:///${file}`,
+    drop: () => rm(folder, { recursive: true, force: true }),
+  }
+}
+
+async function createPostgres(): Promise<TestDatabase> {
+  const name = `postern_test_${randomBytes(8).toString('hex')}`
+  await execute(`CREATE DATABASE ${name} STRATEGY file_copy`)
+  const url = new URL(serverUrl())
+  url.pathname = name
+  return {
+    settings: { kind: 'postgres', url: url.href, poolSize: 10, preparedStatements: true },
+    url: url.href,
+    drop: () => execute(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
+  }
+}
+
+async function execute(statement: string): Promise<void> {
+  const client = new Client({ connectionString: serverUrl() })
+  await client.connect()
+  try {
+    await client.query(statement)
+  } finally {
+    await client.end()
+  }
+}
+
+function serverUrl(): string {
+  const url = process.env.TEST_DATABASE_URL
+  if (!url) throw new Error('No PostgreSQL to test on: use `npm run test:only -- FILE`.')
+  return url
+}
