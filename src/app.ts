@@ -9,7 +9,7 @@ import { sessionsRouter } from './features/sessions/router.ts'
 import { usersRouter } from './features/users/router.ts'
 import type { App } from './http/app-type.ts'
 import { registerBodyParsers } from './http/body-parsers.ts'
-import { answerUnreadable } from './http/client-errors.ts'
+import { answerUnreadable, type UnreadableError } from './http/client-errors.ts'
 import { rememberCallers } from './http/dependencies.ts'
 import { registerHeaders } from './http/headers.ts'
 import { trackMethods } from './http/methods.ts'
@@ -44,7 +44,8 @@ export async function createApp(context: Context, loggerInstance: FastifyBaseLog
       return typeof id === 'string' && REQUEST_ID.test(id) ? id : newId()
     },
     frameworkErrors: answerUnroutable(publicUrl),
-    clientErrorHandler: (error: Error, socket: Socket) => answerUnreadable(error, socket, publicUrl),
+    clientErrorHandler: (error: UnreadableError, socket: Socket) =>
+      answerUnreadable(error, socket, publicUrl),
   })
 
   const allowedMethods = trackMethods(app)

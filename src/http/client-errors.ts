@@ -10,8 +10,11 @@ const CODES: Record<string, ProblemCode> = {
 
 const LINGER_MS = 2000
 
+/** What Node's HTTP parser reports, with the bytes that it stopped in. */
+export type UnreadableError = Error & { code?: string | undefined; rawPacket?: unknown }
+
 /** Answers on the bare socket what is no HTTP request, or never became a whole one, and closes it. */
-export function answerUnreadable(error: Error & { code?: string }, socket: Socket, publicUrl: string): void {
+export function answerUnreadable(error: UnreadableError, socket: Socket, publicUrl: string): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()
     return
@@ -29,10 +32,15 @@ export function answerUnreadable(error: Error & { code?: string }, socket: Socke
       'cache-control: no-store',
       'connection: close',
       '',
-      body,
+      isHead(error) ? '' : body,
     ].join('\r\n'),
     () => socket.destroy(),
   )
   // Whoever does not read it is not waited for.
   setTimeout(() => socket.destroy(), LINGER_MS).unref()
+}
+
+/** A reply to HEAD has no body, whatever its status (RFC 9110 section 9.3.2). */
+function isHead({ rawPacket }: UnreadableError): boolean {
+  return Buffer.isBuffer(rawPacket) && rawPacket.toString('latin1', 0, 5) === 'HEAD '
 }

@@ -71,6 +71,12 @@ describe('bytes that are no request', () => {
     await assertAlive()
   })
 
+  it('a HEAD that cannot be read is refused without a body', async () => {
+    const outcome = await send(request(['HEAD \\health HTTP/1.1', 'Host: 127.0.0.1']))
+    assert.deepEqual(statusesOf(outcome), [400])
+    assert.equal(parseReply(outcome.received)?.text, '')
+  })
+
   it('[V16.5.4] a request that ends half way is refused or dropped', async () => {
     for (const [name, bytes] of Object.entries(UNFINISHED)) assertRefused(await send(bytes, true), name)
     await assertAlive()
