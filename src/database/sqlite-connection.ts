@@ -83,7 +83,8 @@ function toSqlite(value: unknown): SQLInputValue {
 
 function toRow(columns: Column[], values: SQLOutputValue[]): Row {
   const row: Row = {}
-  for (const [index, { name, isBoolean }] of columns.entries()) {
+  for (let index = 0; index < columns.length; index += 1) {
+    const { name, isBoolean } = columns[index] as Column
     const value = values[index]
     row[name] = isBoolean && value !== null ? value !== 0 : value
   }

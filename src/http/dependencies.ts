@@ -18,8 +18,9 @@ declare module 'fastify' {
 /** Takes down where each request came from as it comes in: once the client hangs up, its address is gone. */
 export function rememberCallers(app: App): void {
   app.decorateRequest('caller')
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', (request, _reply, done) => {
     request.caller = createCaller(request.ip, request.headers['user-agent'], request.id)
+    done()
   })
 }
 

@@ -3,7 +3,7 @@ import { pathOf } from './problems.ts'
 
 /** One line a request, when it has been answered. Without the query: it might hold what must not be kept. */
 export function logRequests(app: App): void {
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
     request.log.info(
       {
         method: request.method,
@@ -14,5 +14,6 @@ export function logRequests(app: App): void {
       },
       'request',
     )
+    done()
   })
 }

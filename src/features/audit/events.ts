@@ -2,6 +2,7 @@ import type { Insertable } from 'kysely'
 import type { Caller } from '../../core/caller.ts'
 import type { Timestamp } from '../../core/clock.ts'
 import { newId, type SessionId, type UserId } from '../../core/ids.ts'
+import { prepareRow } from '../../database/compiled.ts'
 import type { AuditEventsTable, Db } from '../../database/tables.ts'
 
 export type AuditEventType =
@@ -32,8 +33,9 @@ export type AuditEvent = {
 }
 
 /** Writes down a security event: call it in the transaction of what it tells of. */
-export const recordEvent = (db: Db, now: Timestamp, event: AuditEvent): Promise<void> =>
-  recordEvents(db, now, [event])
+export async function recordEvent(db: Db, now: Timestamp, event: AuditEvent): Promise<void> {
+  await insertEvent(db, toRow(event, now))
+}
 
 /** The same for several in one statement, and for none. */
 export async function recordEvents(db: Db, now: Timestamp, events: readonly AuditEvent[]): Promise<void> {
@@ -44,7 +46,21 @@ export async function recordEvents(db: Db, now: Timestamp, events: readonly Audi
     .execute()
 }
 
-const toRow = (event: AuditEvent, now: Timestamp): Insertable<AuditEventsTable> => ({
+const insertEvent = prepareRow((db, row: Required<Insertable<AuditEventsTable>>) =>
+  db.insertInto('audit_events').values({
+    id: row.id,
+    occurred_at: row.occurred_at,
+    type: row.type,
+    user_id: row.user_id,
+    session_id: row.session_id,
+    ip: row.ip,
+    user_agent: row.user_agent,
+    request_id: row.request_id,
+    detail: row.detail,
+  }),
+)
+
+const toRow = (event: AuditEvent, now: Timestamp): Required<Insertable<AuditEventsTable>> => ({
   id: newId(),
   occurred_at: now,
   type: event.type,

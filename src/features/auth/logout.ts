@@ -39,7 +39,7 @@ export async function identifySession(
   const session =
     scope === 'session'
       ? await findSessionState(context.db, sessionId)
-      : await findLiveSession(context.db, sessionId, livenessAt(context))
+      : await findLiveSession(context.db, { ...livenessAt(context), id: sessionId })
   const isOldCopy = session && gen < session.generation - 1
   if (!session || (isOldCopy && scope !== 'session')) throw new Problem('refresh_token_invalid')
   return { sessionId, userId }

@@ -5,7 +5,12 @@ import type { App } from '../../http/app-type.ts'
 import { acceptForms, takeEmptyBody } from '../../http/body-parsers.ts'
 import { currentUser } from '../../http/dependencies.ts'
 import { refuseForeignOrigin, requireAllowedOrigin } from '../../http/origins.ts'
-import { clearRefreshCookie, readRefreshCookie, setRefreshCookie } from '../../http/refresh-cookie.ts'
+import {
+  acceptCookies,
+  clearRefreshCookie,
+  readRefreshCookie,
+  setRefreshCookie,
+} from '../../http/refresh-cookie.ts'
 import { AUTHENTICATION_PROBLEMS, INPUT_PROBLEMS, NoContent, problems, success } from '../../http/schemas.ts'
 import type { TokenPair as Tokens } from '../sessions/issue-tokens.ts'
 import { refreshSession } from '../sessions/refresh.ts'
@@ -27,6 +32,7 @@ const FORM_OR_JSON = ['application/x-www-form-urlencoded', 'application/json']
 
 export async function authRouter(app: App, context: Context): Promise<void> {
   await acceptForms(app)
+  await acceptCookies(app)
   const { settings } = context
 
   /** The reply with the refresh token in the body or, for browsers, in the cookie. */

@@ -1,6 +1,7 @@
 import type { ExpressionBuilder } from 'kysely'
 import type { Timestamp } from '../../core/clock.ts'
 import type { SessionId, UserId } from '../../core/ids.ts'
+import { prepareRows } from '../../database/compiled.ts'
 import type { Db, Tables } from '../../database/tables.ts'
 import { isAlive, type Liveness } from './queries.ts'
 
@@ -82,32 +83,31 @@ export async function revokeAllSessions(db: Db, reason: EndReason, now: Timestam
 /** More than any SESSION_LIMIT that could have been lowered; SQLite takes no offset without a limit. */
 const MAX_ENDED_AT_ONCE = 1000
 
-/** Ends the oldest of a user's live sessions so that `limit` remain, `newest` among them; tells which ended. */
-export async function revokeSessionsBeyondLimit(
-  db: Db,
-  userId: UserId,
-  newest: SessionId,
-  limit: number,
-  liveness: Liveness,
-): Promise<SessionId[]> {
-  const rows = await db
+type Excess = Liveness & {
+  userId: UserId
+  /** Stays, besides as many others as `others`. */
+  newest: SessionId
+  others: number
+}
+
+/** Ends the oldest of a user's live sessions beyond the limit; tells which ended. */
+export const revokeSessionsBeyondLimit = prepareRows((db, excess: Excess) =>
+  db
     .updateTable('sessions')
-    .set({ revoked_at: liveness.now, revoked_reason: 'session_limit' satisfies EndReason })
+    .set({ revoked_at: excess.now, revoked_reason: 'session_limit' satisfies EndReason })
     .where('id', 'in', (eb) =>
       eb
         .selectFrom('sessions')
         .select('sessions.id')
-        .where('sessions.user_id', '=', userId)
-        .where('sessions.id', '!=', newest)
-        .where(isAlive(liveness))
+        .where('sessions.user_id', '=', excess.userId)
+        .where('sessions.id', '!=', excess.newest)
+        .where(isAlive(excess))
         .orderBy('sessions.id', 'desc')
-        .offset(limit - 1)
+        .offset(excess.others)
         .limit(MAX_ENDED_AT_ONCE),
     )
-    .returning('id')
-    .execute()
-  return rows.map(({ id }) => id)
-}
+    .returning('id'),
+)
 
 /** Deletes up to `limit` sessions that were revoked or reached their absolute end before then; tells how many. */
 export async function deleteEndedSessions(db: Db, before: Timestamp, limit: number): Promise<number> {

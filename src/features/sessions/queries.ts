@@ -1,6 +1,7 @@
 import { type ExpressionBuilder, sql } from 'kysely'
 import type { Timestamp } from '../../core/clock.ts'
 import type { SessionId, UserId } from '../../core/ids.ts'
+import { prepareRow } from '../../database/compiled.ts'
 import type { Db, Session, Tables } from '../../database/tables.ts'
 
 export type NewSession = {
@@ -19,15 +20,19 @@ export type NewSession = {
 }
 
 /** What decides whether a session is alive. */
-export type Liveness = { now: Timestamp; idleLimitMs: number }
+export type Liveness = {
+  now: Timestamp
+  /** A session that was last moved on then, or earlier, has been idle for too long. */
+  idleSince: Timestamp
+}
 
 export const isAlive =
-  ({ now, idleLimitMs }: Liveness) =>
+  ({ now, idleSince }: Liveness) =>
   (eb: ExpressionBuilder<Tables, 'sessions'>) =>
     eb.and([
       eb('sessions.revoked_at', 'is', null),
       eb('sessions.expires_at', '>', now),
-      eb('sessions.rotated_at', '>', now - idleLimitMs),
+      eb('sessions.rotated_at', '>', idleSince),
     ])
 
 const hasActiveUser = (eb: ExpressionBuilder<Tables, 'sessions'>) =>
@@ -44,8 +49,8 @@ const hasActiveUser = (eb: ExpressionBuilder<Tables, 'sessions'>) =>
  * One statement that locks the user's row, so that it cannot race what ends sessions (which changes that row first),
  * and so that sign-ins of one user go one after another and the session limit holds.
  */
-export function insertSession(db: Db, session: NewSession): Promise<Session | undefined> {
-  return db
+export const insertSession = prepareRow((db, session: NewSession) =>
+  db
     .insertInto('sessions')
     .columns([
       'id',
@@ -82,20 +87,18 @@ export function insertSession(db: Db, session: NewSession): Promise<Session | un
         .where('users.session_epoch', '=', session.sessionEpoch)
         .forNoKeyUpdate(),
     )
-    .returningAll()
-    .executeTakeFirst()
-}
+    .returningAll(),
+)
 
 /** A session with what its user must be for it to count; undefined when there is none. */
-export function findLiveSession(db: Db, id: SessionId, liveness: Liveness): Promise<Session | undefined> {
-  return db
+export const findLiveSession = prepareRow((db, session: Liveness & { id: SessionId }) =>
+  db
     .selectFrom('sessions')
     .selectAll()
-    .where('id', '=', id)
-    .where(isAlive(liveness))
-    .where(hasActiveUser)
-    .executeTakeFirst()
-}
+    .where('id', '=', session.id)
+    .where(isAlive(session))
+    .where(hasActiveUser),
+)
 
 /** Whose session this is and how far it has come, alive or not. */
 export function findSessionState(db: Db, id: SessionId) {
@@ -107,8 +110,8 @@ export function findSessionState(db: Db, id: SessionId) {
 }
 
 /** The session of an access token together with its user, by primary keys; undefined when either is gone. */
-export function findSessionWithUser(db: Db, id: SessionId) {
-  return db
+export const findSessionWithUser = prepareRow((db, session: { id: SessionId }) =>
+  db
     .selectFrom('sessions')
     .innerJoin('users', 'users.id', 'sessions.user_id')
     .selectAll('users')
@@ -119,32 +122,26 @@ export function findSessionWithUser(db: Db, id: SessionId) {
       'sessions.expires_at',
       'sessions.revoked_at',
     ])
-    .where('sessions.id', '=', id)
-    .executeTakeFirst()
-}
+    .where('sessions.id', '=', session.id),
+)
 
-type Move = Liveness & { ip: string; userAgent: string }
+/** Who moves which session on, from where. */
+type Move = Liveness & { id: SessionId; ip: string; userAgent: string }
 
 /**
- * Moves the session on past `generation`; undefined when another request did so first, or it is dead.
+ * Moves the session on to the generation `next`; undefined when another request did so first, or it is dead.
  * A token ahead of the row is honoured: only this server signs one, so the row came out of a backup.
  */
-export function rotateSession(
-  db: Db,
-  id: SessionId,
-  generation: number,
-  { ip, userAgent, ...liveness }: Move,
-): Promise<Session | undefined> {
-  return db
+export const rotateSession = prepareRow((db, move: Move & { next: number }) =>
+  db
     .updateTable('sessions')
-    .set({ generation: generation + 1, rotated_at: liveness.now, ip, user_agent: userAgent })
-    .where('id', '=', id)
-    .where('generation', '<=', generation)
-    .where(isAlive(liveness))
+    .set({ generation: move.next, rotated_at: move.now, ip: move.ip, user_agent: move.userAgent })
+    .where('id', '=', move.id)
+    .where('generation', '<', move.next)
+    .where(isAlive(move))
     .where(hasActiveUser)
-    .returningAll()
-    .executeTakeFirst()
-}
+    .returningAll(),
+)
 
 /** Rotations between two recoveries: an honest client hardly needs one twice in a row, a thief and an owner do. */
 export const RECOVERY_DISTANCE = 2
@@ -157,23 +154,22 @@ const recoveryIsDue = (eb: ExpressionBuilder<Tables, 'sessions'>) =>
   ])
 
 /** Takes the one recovery of this generation; undefined when another request took it, or the session moved on. */
-export function consumeRecovery(
-  db: Db,
-  id: SessionId,
-  generation: number,
-  { ip, userAgent, ...liveness }: Move,
-): Promise<Session | undefined> {
-  return db
+export const consumeRecovery = prepareRow((db, move: Move & { generation: number }) =>
+  db
     .updateTable('sessions')
-    .set({ recovered_generation: generation, recovered_at: liveness.now, ip, user_agent: userAgent })
-    .where('id', '=', id)
-    .where('generation', '=', generation)
-    .where(isAlive(liveness))
+    .set({
+      recovered_generation: move.generation,
+      recovered_at: move.now,
+      ip: move.ip,
+      user_agent: move.userAgent,
+    })
+    .where('id', '=', move.id)
+    .where('generation', '=', move.generation)
+    .where(isAlive(move))
     .where(hasActiveUser)
     .where(recoveryIsDue)
-    .returningAll()
-    .executeTakeFirst()
-}
+    .returningAll(),
+)
 
 /** A user's live sessions, newest first, beginning after the session `before`. */
 export function listLiveSessions(

@@ -40,10 +40,10 @@ async function advance(context: Context, { sid, gen }: RefreshClaims, caller: Ca
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
     const liveness = livenessAt(context)
     const { now } = liveness
-    const rotated = await rotateSession(db, sid, gen, { ...liveness, ...caller })
+    const rotated = await rotateSession(db, { ...liveness, ...caller, id: sid, next: gen + 1 })
     if (rotated) return rotated
 
-    const session = await findLiveSession(db, sid, liveness)
+    const session = await findLiveSession(db, { ...liveness, id: sid })
     if (!session) throw new Problem('refresh_token_invalid')
     if (session.generation <= gen) continue
     const isPredecessor = session.generation === gen + 1
@@ -85,7 +85,7 @@ function recover(
   liveness: Liveness,
 ): Promise<Session | undefined> {
   return db.transaction().execute(async (trx) => {
-    const recovered = await consumeRecovery(trx, id, generation, { ...liveness, ...caller })
+    const recovered = await consumeRecovery(trx, { ...liveness, ...caller, id, generation })
     if (recovered) {
       const event = { type: 'session.recovered', userId: user_id, sessionId: id, caller } as const
       await recordEvent(trx, liveness.now, event)

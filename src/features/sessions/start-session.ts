@@ -40,8 +40,9 @@ export async function startSession(
   })
   if (!session) return undefined
   const { userId } = signIn
-  const liveness = livenessAt(context)
-  const ended = await revokeSessionsBeyondLimit(trx, userId, session.id, settings.sessionLimit, liveness)
+  const others = settings.sessionLimit - 1
+  const excess = { ...livenessAt(context), userId, newest: session.id, others }
+  const ended = (await revokeSessionsBeyondLimit(trx, excess)).map(({ id }) => id)
   await recordSessionsEnded(trx, now, ended, { userId, reason: 'session_limit', caller })
   return session
 }

@@ -4,7 +4,7 @@ import { Problem, serverBusy } from '../../core/problems.ts'
 import type { Db, User } from '../../database/tables.ts'
 import { checkNewPassword } from '../passwords/policy.ts'
 import { checkEmail, checkUsername, emailKey, usernameKey } from './names.ts'
-import { findUserByKey, insertUser } from './queries.ts'
+import { findUserByEmail, findUserByUsername, insertUser } from './queries.ts'
 
 export type NewUser = { username: string; email: string; password: string }
 
@@ -40,10 +40,10 @@ export async function refuseTaken(
   db: Db,
   { username, email }: { username: string | undefined; email: string | undefined },
 ): Promise<void> {
-  if (username !== undefined && (await findUserByKey(db, 'username_key', usernameKey(username)))) {
+  if (username !== undefined && (await findUserByUsername(db, { key: usernameKey(username) }))) {
     throw new Problem('username_taken')
   }
-  if (email !== undefined && (await findUserByKey(db, 'email_key', emailKey(email)))) {
+  if (email !== undefined && (await findUserByEmail(db, { key: emailKey(email) }))) {
     throw new Problem('email_taken')
   }
 }

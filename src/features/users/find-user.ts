@@ -1,15 +1,15 @@
 import { UUID } from '../../core/ids.ts'
 import type { Db, User } from '../../database/tables.ts'
 import { emailKey, isEmailShaped, usernameKey } from './names.ts'
-import { findUser, findUserByKey } from './queries.ts'
+import { findUser, findUserByEmail, findUserByUsername } from './queries.ts'
 
 /** The user whom somebody names by username or e-mail address: no username has the shape of an address. */
 export async function findUserByIdentifier(db: Db, identifier: string): Promise<User | undefined> {
   // PostgreSQL stores no NUL, and nobody has one in their name.
   if (identifier.includes('\0')) return undefined
   return isEmailShaped(identifier)
-    ? findUserByKey(db, 'email_key', emailKey(identifier))
-    : findUserByKey(db, 'username_key', usernameKey(identifier))
+    ? findUserByEmail(db, { key: emailKey(identifier) })
+    : findUserByUsername(db, { key: usernameKey(identifier) })
 }
 
 /** The user whom an operator names by id, e-mail address or username. */

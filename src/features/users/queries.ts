@@ -1,6 +1,7 @@
 import type { ExpressionBuilder, Insertable, Updateable } from 'kysely'
 import type { Timestamp } from '../../core/clock.ts'
 import type { SessionId, UserId } from '../../core/ids.ts'
+import { prepareRow } from '../../database/compiled.ts'
 import type { Db, Tables, User, UsersTable } from '../../database/tables.ts'
 
 /** Adds a user; undefined when the username or the address is taken. */
@@ -17,23 +18,28 @@ export function findUser(db: Db, id: UserId): Promise<User | undefined> {
   return db.selectFrom('users').selectAll().where('id', '=', id).executeTakeFirst()
 }
 
-export function findUserByKey(
-  db: Db,
-  column: 'username_key' | 'email_key',
-  key: string,
-): Promise<User | undefined> {
-  return db.selectFrom('users').selectAll().where(column, '=', key).executeTakeFirst()
-}
+/** `key` as it is compared: folded by `usernameKey`. */
+export const findUserByUsername = prepareRow((db, user: { key: string }) =>
+  db.selectFrom('users').selectAll().where('username_key', '=', user.key),
+)
+
+/** `key` as it is compared: folded by `emailKey`. */
+export const findUserByEmail = prepareRow((db, user: { key: string }) =>
+  db.selectFrom('users').selectAll().where('email_key', '=', user.key),
+)
 
 /** The cost of the slowest bcrypt hash that is still stored; null when none is. One step in an index. */
 export async function findSlowestBcryptCost(db: Db): Promise<number | null> {
-  const row = await db
-    .selectFrom('users')
-    .select((eb) => eb.fn.max('bcrypt_cost').as('cost'))
-    .where('bcrypt_cost', 'is not', null)
-    .executeTakeFirst()
+  const row = await selectSlowestBcryptCost(db, {})
   return row?.cost ?? null
 }
+
+const selectSlowestBcryptCost = prepareRow((db) =>
+  db
+    .selectFrom('users')
+    .select((eb) => eb.fn.max('bcrypt_cost').as('cost'))
+    .where('bcrypt_cost', 'is not', null),
+)
 
 /** Puts a hash with today's parameters in the place of the one just verified; false when that was changed meanwhile. */
 export async function replacePasswordHash(

@@ -1,0 +1,44 @@
+import type { Compilable, CompiledQuery } from 'kysely'
+import type { Db } from './tables.ts'
+
+/** Stands in a compiled query where a parameter belongs. */
+class Placeholder {
+  readonly name: PropertyKey
+  constructor(name: PropertyKey) {
+    this.name = name
+  }
+}
+
+/** Runs a query with these parameters, in the transaction that it is given, if any. */
+export type Prepared<Parameters, Result> = (db: Db, parameters: Parameters) => Promise<Result>
+
+/**
+ * A query that is built and compiled once for each kind of database, for those that every request needs: building one
+ * takes longer than SQLite takes to run it. `build` is given placeholders, to be put into the query one by one, as they
+ * are: what has to be computed is a parameter of its own.
+ */
+export function prepareRows<Parameters extends object, Row>(
+  build: (db: Db, parameters: Parameters) => Compilable<Row>,
+): Prepared<Parameters, Row[]> {
+  const placeholders = new Proxy({}, { get: (_, name) => new Placeholder(name) }) as Parameters
+  const compiled = new WeakMap<object, CompiledQuery<Row>>()
+  return async (db, parameters) => {
+    const { adapter } = db.getExecutor()
+    const query = compiled.get(adapter) ?? build(db, placeholders).compile()
+    compiled.set(adapter, query)
+    const values = query.parameters.map((value) => fill(value, parameters))
+    const { rows } = await db.executeQuery<Row>({ ...query, parameters: values })
+    return rows
+  }
+}
+
+/** The same for a query that finds one row at most. */
+export function prepareRow<Parameters extends object, Row>(
+  build: (db: Db, parameters: Parameters) => Compilable<Row>,
+): Prepared<Parameters, Row | undefined> {
+  const findRows = prepareRows(build)
+  return async (db, parameters) => (await findRows(db, parameters))[0]
+}
+
+const fill = (value: unknown, parameters: object): unknown =>
+  value instanceof Placeholder ? Reflect.get(parameters, value.name) : value
