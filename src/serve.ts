@@ -9,6 +9,8 @@ import { startJobs } from './jobs.ts'
 /** How long requests in flight may take to finish once the process is asked to stop. */
 const GRACE_MS = 10_000
 const SWEEP_MS = 50
+const LOG_BUFFER_BYTES = 4096
+const LOG_FLUSH_MS = 100
 /** libuv's own default. */
 const LEAST_WORKER_THREADS = 4
 
@@ -19,13 +21,20 @@ const LEAST_WORKER_THREADS = 4
 export async function serve(): Promise<void> {
   try {
     const { settings, warnings } = loadSettings()
-    const log = pino({ level: settings.logLevel })
+    const log = createLog(settings.logLevel)
     for (const warning of warnings) log.warn(warning)
     await start(settings, log)
   } catch (error) {
     process.stderr.write(`postern: ${describeFailure(error)}\n`)
     process.exitCode = 1
   }
+}
+
+/** Lines go out together, since a write for each would take longer than the request it tells of. */
+function createLog(level: Settings['logLevel']): pino.Logger {
+  const lines = pino.destination({ sync: true, minLength: LOG_BUFFER_BYTES, periodicFlush: LOG_FLUSH_MS })
+  process.on('exit', () => lines.flushSync())
+  return pino({ level }, lines)
 }
 
 /** One line for what an operator can mend; for a fault of ours, where it happened. */

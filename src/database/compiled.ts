@@ -1,4 +1,4 @@
-import type { Compilable, CompiledQuery } from 'kysely'
+import type { Compilable, CompiledQuery, DialectAdapter, QueryResult } from 'kysely'
 import type { Db } from './tables.ts'
 
 /** Stands in a compiled query where a parameter belongs. */
@@ -7,6 +7,11 @@ class Placeholder {
   constructor(name: PropertyKey) {
     this.name = name
   }
+}
+
+/** What a dialect's adapter does besides: run one statement outside any transaction, without Kysely's steps around it. */
+export type DirectAdapter = DialectAdapter & {
+  runDirectly<Row>(query: CompiledQuery<Row>): Promise<QueryResult<Row>>
 }
 
 /** Runs a query with these parameters, in the transaction that it is given, if any. */
@@ -24,10 +29,13 @@ export function prepareRows<Parameters extends object, Row>(
   const compiled = new WeakMap<object, CompiledQuery<Row>>()
   return async (db, parameters) => {
     const { adapter } = db.getExecutor()
-    const query = compiled.get(adapter) ?? build(db, placeholders).compile()
-    compiled.set(adapter, query)
-    const values = query.parameters.map((value) => fill(value, parameters))
-    const { rows } = await db.executeQuery<Row>({ ...query, parameters: values })
+    const template = compiled.get(adapter) ?? build(db, placeholders).compile()
+    compiled.set(adapter, template)
+    const values = template.parameters.map((value) => fill(value, parameters))
+    const query = { ...template, parameters: values }
+    const { rows } = await (isDirect(adapter) && !db.isTransaction
+      ? adapter.runDirectly<Row>(query)
+      : db.executeQuery<Row>(query))
     return rows
   }
 }
@@ -42,3 +50,5 @@ export function prepareRow<Parameters extends object, Row>(
 
 const fill = (value: unknown, parameters: object): unknown =>
   value instanceof Placeholder ? Reflect.get(parameters, value.name) : value
+
+const isDirect = (adapter: DialectAdapter): adapter is DirectAdapter => 'runDirectly' in adapter

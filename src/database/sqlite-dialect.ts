@@ -11,6 +11,7 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely'
+import type { DirectAdapter } from './compiled.ts'
 import type { SqliteConnection } from './sqlite-connection.ts'
 import { retryWhileBusy, translateSqliteError, within } from './sqlite-errors.ts'
 import type { SqliteTransaction, SqliteWriter } from './sqlite-writer.ts'
@@ -25,7 +26,7 @@ export function createSqliteDialect(reader: SqliteConnection, writer: SqliteWrit
   return {
     createDriver: () => createDriver(reader, writer),
     createQueryCompiler: () => new QueryCompiler(),
-    createAdapter: () => new Adapter(),
+    createAdapter: () => new Adapter((query) => runAlone(reader, writer, query)),
     createIntrospector: (db) => new SqliteIntrospector(db),
   }
 }
@@ -58,7 +59,7 @@ function createSession(reader: SqliteConnection, writer: SqliteWriter): Session 
     async executeQuery<R>(query: CompiledQuery) {
       const result = session.transaction
         ? session.transaction.run(query)
-        : await (SelectQueryNode.is(query.query) ? read(reader, query) : writer.run(query))
+        : await runAlone(reader, writer, query)
       return result as QueryResult<R>
     },
     streamQuery() {
@@ -67,6 +68,9 @@ function createSession(reader: SqliteConnection, writer: SqliteWriter): Session 
   }
   return session
 }
+
+const runAlone = (reader: SqliteConnection, writer: SqliteWriter, query: CompiledQuery) =>
+  SelectQueryNode.is(query.query) ? read(reader, query) : writer.run(query)
 
 /** The driver is only ever given sessions of its own. */
 const asSession = (connection: DatabaseConnection): Session => connection as Session
@@ -83,7 +87,18 @@ async function runNamed(connection: DatabaseConnection, command: string, name: s
   await connection.executeQuery(CompiledQuery.raw(`${command} "${name.replaceAll('"', '""')}"`))
 }
 
-class Adapter extends SqliteAdapter {
+class Adapter extends SqliteAdapter implements DirectAdapter {
+  readonly #run: (query: CompiledQuery) => Promise<QueryResult<unknown>>
+
+  constructor(run: (query: CompiledQuery) => Promise<QueryResult<unknown>>) {
+    super()
+    this.#run = run
+  }
+
+  runDirectly<Row>(query: CompiledQuery<Row>): Promise<QueryResult<Row>> {
+    return this.#run(query) as Promise<QueryResult<Row>>
+  }
+
   override get supportsMultipleConnections(): boolean {
     return true
   }
