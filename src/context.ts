@@ -52,6 +52,7 @@ export async function createContext(settings: Settings, localClock: Clock = syst
         clock,
         issuer: publicUrl,
         audience: publicUrl,
+        cacheBytes: settings.tokenCacheBytes,
         refreshLeewayMs: latestRetryMs(settings),
       }),
     }

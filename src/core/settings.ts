@@ -8,6 +8,8 @@ import { collectError, type Environment, type RawSettings, readRawSettings } fro
 import { InvalidValue } from './settings/values.ts'
 import { VARIABLE_NAMES, VARIABLES, type Values, type VariableName } from './settings/variables.ts'
 
+const MEBIBYTE = 2 ** 20
+
 export type Settings = Readonly<{
   host: string
   /** 0 takes any free port. */
@@ -30,6 +32,7 @@ export type Settings = Readonly<{
   sessionLimit: number
   passwordMinLength: number
   hashConcurrency: number
+  tokenCacheBytes: number
   corsOrigins: readonly string[]
   database: Readonly<
     | { kind: 'sqlite' /** An absolute path. */; file: string }
@@ -147,6 +150,7 @@ function createSettings(values: Values, directory: string): CheckedSettings {
     sessionLimit: values.SESSION_LIMIT,
     passwordMinLength: values.PASSWORD_MIN_LENGTH,
     hashConcurrency: values.HASH_CONCURRENCY ?? Math.min(availableParallelism(), 64),
+    tokenCacheBytes: values.TOKEN_CACHE_MB * MEBIBYTE,
     corsOrigins: Object.freeze(values.CORS_ORIGINS),
     database: Object.freeze(createDatabaseSettings(values, directory)),
   })

@@ -28,7 +28,9 @@ export function prepareRows<Parameters extends object, Row>(
   const placeholders = new Proxy({}, { get: (_, name) => new Placeholder(name) }) as Parameters
   const compiled = new WeakMap<object, CompiledQuery<Row>>()
   return async (db, parameters) => {
-    const { adapter } = db.getExecutor()
+    const { adapter, plugins } = db.getExecutor()
+    // A plugin may change any query, so it must see every one.
+    if (plugins.length > 0) return (await db.executeQuery<Row>(build(db, parameters).compile())).rows
     const template = compiled.get(adapter) ?? build(db, placeholders).compile()
     compiled.set(adapter, template)
     const values = template.parameters.map((value) => fill(value, parameters))

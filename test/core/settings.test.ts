@@ -28,6 +28,7 @@ test('settings: nothing set gives the documented defaults', () => {
     sessionLimit: 100,
     passwordMinLength: 15,
     hashConcurrency: Math.min(availableParallelism(), 64),
+    tokenCacheBytes: 32 * 2 ** 20,
     corsOrigins: [],
     database: { kind: 'sqlite', file: '/nowhere/data/postern.db' },
   })
@@ -53,6 +54,7 @@ const INTEGERS = [
   ['SESSION_LIMIT', 'sessionLimit', 1, 1000, 1],
   ['PASSWORD_MIN_LENGTH', 'passwordMinLength', 8, 64, 1],
   ['HASH_CONCURRENCY', 'hashConcurrency', 1, 64, 1],
+  ['TOKEN_CACHE_MB', 'tokenCacheBytes', 1, 1024, 2 ** 20],
 ] as const
 
 for (const [name, field, minimum, maximum, unit] of INTEGERS) {

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import { type Clock, type Timestamp, toSeconds } from '../clock.ts'
 import {
   type AccessClaims,
@@ -16,12 +17,12 @@ export type Tokens = {
   signAccess(claims: AccessClaims): string
   /** The claims of a token of ours that holds now; undefined for any other text. Says nothing of its session. */
   verifyAccess(token: string): AccessClaims | undefined
+  /** What is remembered of verified access tokens, in bytes about. */
+  cached(): { entries: number; bytes: number }
   signRefresh(claims: RefreshClaims): string
   /** The claims of a token of ours that holds now; undefined for any other text. Says nothing of its session. */
   verifyRefresh(token: string): RefreshClaims | undefined
 }
-
-const MAX_REMEMBERED = 10_000
 
 type Verified<Claims> = { readonly claims: Claims; readonly notBefore: number }
 
@@ -36,11 +37,13 @@ export function createTokens(input: {
   clock: Clock
   issuer: string
   audience: string
+  /** Most that verified access tokens may take in memory, so that their signatures need not be checked again. */
+  cacheBytes: number
   /** How long after its expiry a refresh token is still read: for who lost the reply to its last use. Default 0. */
   refreshLeewayMs?: number
 }): Tokens {
-  const { keyring, clock, issuer, audience, refreshLeewayMs = 0 } = input
-  const readAccess = remember(MAX_REMEMBERED, (token): Verified<AccessClaims> | undefined => {
+  const { keyring, clock, issuer, audience, cacheBytes, refreshLeewayMs = 0 } = input
+  const verified = remember(cacheBytes, (token): Verified<AccessClaims> | undefined => {
     const payload = verifyJws(keyring.access, token)
     if (!isAccessClaims(payload) || payload.iss !== issuer || payload.aud !== audience) return undefined
     return { claims: accessClaims(payload), notBefore: payload.nbf ?? 0 }
@@ -53,7 +56,8 @@ export function createTokens(input: {
 
   return {
     signAccess: (claims) => signJws(keyring.access.current, accessClaims(claims)),
-    verifyAccess: (token) => currentClaims(readAccess(token), clock.now()),
+    verifyAccess: (token) => currentClaims(verified.recall(token), clock.now()),
+    cached: verified.size,
     signRefresh: (claims) => signJws(keyring.refresh.current, refreshClaims(claims)),
     verifyRefresh: (token) => currentClaims(readRefresh(token), clock.now(), refreshLeewayMs),
   }
@@ -70,16 +74,21 @@ function currentClaims<Claims extends { exp: number }>(
   return isCurrent ? verified.claims : undefined
 }
 
-/** The same function, which no longer computes what it found for the last `size` texts. Finding nothing is forgotten. */
-function remember<Value>(size: number, find: (text: string) => Value | undefined) {
-  const found = new Map<string, Value>()
-  return (text: string): Value | undefined => {
+/** About what a remembered token takes: its text, the claims that were in it, and the entry itself. Measured: 1,170 for 600 characters. */
+const bytesOf = (token: string): number => 2 * token.length + 500
+
+/** The same function, which no longer computes what it found for the texts used last. Finding nothing is forgotten. */
+function remember<Value extends object>(maxSize: number, find: (text: string) => Value | undefined) {
+  const found = new LRUCache<string, Value>({ maxSize, sizeCalculation: (_value, text) => bytesOf(text) })
+  const recall = (text: string): Value | undefined => {
     const known = found.get(text)
     if (known) return known
     const value = find(text)
-    if (value) found.set(text, value)
-    const [oldest] = found.keys()
-    if (found.size > size && oldest) found.delete(oldest)
+    if (value) found.set(copyOf(text), value)
     return value
   }
+  return { recall, size: () => ({ entries: found.size, bytes: found.calculatedSize }) }
 }
+
+/** A text of its own: what a pattern matched is a slice to V8, which keeps the whole header line for it. */
+const copyOf = (text: string): string => Buffer.from(text, 'latin1').toString('latin1')

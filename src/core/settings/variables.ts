@@ -97,6 +97,11 @@ export const VARIABLES = {
     default: undefined,
     meaning: 'Passwords hashed at the same time, 1 to 64. Default: the number of cores.',
   }),
+  TOKEN_CACHE_MB: variable(integer(1, 1024), {
+    default: '32',
+    meaning:
+      'Memory for access tokens whose signature has been checked, 1 to 1024 MiB; about 600 tokens fit into one.',
+  }),
   CORS_ORIGINS: variable(origins, {
     default: '',
     meaning:

@@ -16,6 +16,9 @@ import {
   type Tokens,
 } from '../../../src/core/security/tokens.ts'
 
+/** Enough for every token of a test. */
+export const CACHE_BYTES = 2 ** 20
+
 export const NOW_SECONDS = 1_767_323_045
 export const NOW = NOW_SECONDS * 1000 + 678
 export const ISSUER = 'https://auth.example.org'
@@ -85,7 +88,7 @@ export async function createIssuer(algorithm: TokenAlgorithm): Promise<Issuer> {
       return this.time
     },
   }
-  const tokens = createTokens({ keyring, clock, issuer: ISSUER, audience: AUDIENCE })
+  const tokens = createTokens({ keyring, clock, issuer: ISSUER, audience: AUDIENCE, cacheBytes: CACHE_BYTES })
   return { algorithm, signingKeys, keyring, clock, tokens }
 }
 

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { beforeEach, test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import type { Keyring, TokenKey } from '../../../src/core/security/keyring.ts'
 import { createKeyring } from '../../../src/core/security/keyring.ts'
@@ -7,6 +9,7 @@ import { createTokens } from '../../../src/core/security/tokens.ts'
 import {
   AUDIENCE,
   accessClaims,
+  CACHE_BYTES,
   createIssuer,
   createVictims,
   decode,
@@ -59,7 +62,13 @@ function countedTokens(keyring: Keyring) {
   const clock = { time: NOW, now: () => clock.time }
   const { keyring: countedKeyring, checks } = counted(keyring)
   return {
-    tokens: createTokens({ keyring: countedKeyring, clock, issuer: ISSUER, audience: AUDIENCE }),
+    tokens: createTokens({
+      keyring: countedKeyring,
+      clock,
+      issuer: ISSUER,
+      audience: AUDIENCE,
+      cacheBytes: CACHE_BYTES,
+    }),
     clock,
     checks,
   }
@@ -94,6 +103,7 @@ test('the same refresh claims give the same token byte for byte, in whatever ord
     clock: { now: () => NOW + 5 * SECOND },
     issuer: 'https://moved.example.org',
     audience: AUDIENCE,
+    cacheBytes: CACHE_BYTES,
   })
   assert.equal(again.signRefresh(refreshClaims()), token)
   assert.deepEqual(again.verifyRefresh(token), refreshClaims())
@@ -166,7 +176,13 @@ test('tokens signed before the secret or the key changed go on, by the key their
   const after = { ...before, secretKey: 'n'.repeat(32), secretKeyPrevious: SECRET_KEY }
   const clock = { now: () => NOW }
   const [old, swapped, done] = [before, after, { ...before, secretKey: after.secretKey }].map((input) =>
-    createTokens({ keyring: createKeyring(input), clock, issuer: ISSUER, audience: AUDIENCE }),
+    createTokens({
+      keyring: createKeyring(input),
+      clock,
+      issuer: ISSUER,
+      audience: AUDIENCE,
+      cacheBytes: CACHE_BYTES,
+    }),
   )
   assert.ok(old && swapped && done)
   const access = old.signAccess(accessClaims())
@@ -217,18 +233,46 @@ test('a refused token is never remembered, nor does it make its like accepted', 
   assert.equal(tokens.verifyAccess(forged), undefined)
 })
 
-test('what is remembered is bounded: the 10,001st access token pushes out the first', () => {
+test('what is remembered is bounded in bytes: the token used least recently goes first', () => {
   const { keyring } = onlyAccess(createVictims(issuers.at(-1) ?? es256)).issuer
   const { tokens, checks } = countedTokens(keyring)
-  const [first = '', second = '', ...rest] = Array.from({ length: 10_001 }, (_, index) =>
-    tokens.signAccess(accessClaims({ jti: String(index) })),
+  const signed = Array.from({ length: 1000 }, (_, index) =>
+    tokens.signAccess(accessClaims({ jti: String(index).padStart(4, '0') })),
   )
-  for (const token of [first, second, ...rest]) tokens.verifyAccess(token)
-  assert.equal(checks(), 10_001)
-  assert.ok(tokens.verifyAccess(second))
-  assert.equal(checks(), 10_001)
-  assert.ok(tokens.verifyAccess(first))
-  assert.equal(checks(), 10_002)
+  for (const token of signed) tokens.verifyAccess(token)
+  assert.equal(checks(), 1000)
+  const { entries, bytes } = tokens.cached()
+  assert.ok(entries > 100 && entries < 1000, `${entries} entries`)
+  assert.ok(bytes <= CACHE_BYTES && bytes > CACHE_BYTES * 0.99, `${bytes} bytes`)
+
+  const [kept = '', next = ''] = signed.slice(-entries)
+  for (const token of [kept, ...signed.slice(0, 1)]) tokens.verifyAccess(token)
+  assert.equal(checks(), 1001)
+  tokens.verifyAccess(kept)
+  assert.equal(checks(), 1001)
+  tokens.verifyAccess(next)
+  assert.equal(checks(), 1002)
+})
+
+test('what is remembered takes no more memory than is counted, whatever the line was that a token came in', () => {
+  setFlagsFromString('--expose-gc')
+  const collectGarbage = runInNewContext('gc') as () => void
+  const { tokens } = countedTokens(es256.keyring)
+  const lines = Array.from({ length: 500 }, (_, index) => {
+    const token = tokens.signAccess(accessClaims({ jti: String(index) }))
+    return Buffer.from(`Bearer ${' '.repeat(15_000)}${token}`)
+  })
+  collectGarbage()
+  const before = process.memoryUsage().heapUsed
+  for (const line of lines) {
+    const [, token = ''] = /^Bearer +(.*)$/.exec(line.toString('latin1')) ?? []
+    assert.ok(tokens.verifyAccess(token))
+  }
+  collectGarbage()
+  const grown = process.memoryUsage().heapUsed - before
+  const { entries, bytes } = tokens.cached()
+  assert.equal(entries, 500)
+  assert.ok(grown < bytes, `${grown} bytes for ${bytes} counted`)
 })
 
 test('verified claims cannot be altered, so one request cannot change what the next one reads', () => {
@@ -261,7 +305,14 @@ test('[RFC8725-3.10] no text makes a verification throw', () => {
 
 test('a refresh token is read beyond its expiry by the leeway given, an access token never', async () => {
   const { keyring, clock } = await createIssuer('ES256')
-  const tokens = createTokens({ keyring, clock, issuer: ISSUER, audience: AUDIENCE, refreshLeewayMs: 60_000 })
+  const tokens = createTokens({
+    keyring,
+    clock,
+    issuer: ISSUER,
+    audience: AUDIENCE,
+    cacheBytes: CACHE_BYTES,
+    refreshLeewayMs: 60_000,
+  })
   const refresh = tokens.signRefresh(refreshClaims({ exp: NOW_SECONDS + 10 }))
   const access = tokens.signAccess(accessClaims({ exp: NOW_SECONDS + 10 }))
   clock.time = (NOW_SECONDS + 10) * 1000
