@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module'
 import { pino } from 'pino'
 import { createApp } from './app.ts'
 import { createContext } from './context.ts'
@@ -54,6 +55,7 @@ async function start(settings: Settings, log: pino.Logger): Promise<void> {
   try {
     const app = await createApp(context, log)
     await listen(app, settings)
+    flushCompileCache()
     const stopJobs = startJobs(context, log)
     stopOnSignal(log, async () => {
       await Promise.all([closeWithin(app, GRACE_MS), stopJobs()])

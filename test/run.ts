@@ -95,10 +95,15 @@ async function* runFiles({ files, names, tally, signal, coverage }: Run): AsyncG
   const together = files.filter((file) => !alone.includes(file))
   // One more than there are cores: several tests wait for real time-outs.
   const parallel = Math.max(2, Math.min(4, availableParallelism() + 1))
-  if (coverage) process.env.NODE_V8_COVERAGE = coverage
+  if (coverage) {
+    process.env.NODE_V8_COVERAGE = coverage
+    // What comes out of the cache is covered less exactly.
+    process.env.NODE_DISABLE_COMPILE_CACHE = '1'
+  }
   yield* runPhase(together, parallel)
   // Measuring coverage would change the times that these measure.
   delete process.env.NODE_V8_COVERAGE
+  delete process.env.NODE_DISABLE_COMPILE_CACHE
   yield* runPhase(alone, 1)
 
   async function* runPhase(phase: string[], concurrency: number): AsyncGenerator<TestEvent> {
