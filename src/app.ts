@@ -55,7 +55,7 @@ export async function createApp(context: Context, loggerInstance: FastifyBaseLog
   rememberCallers(app)
   logRequests(app)
   await registerHeaders(app, context.settings)
-  await registerOpenApi(app, context.settings)
+  registerOpenApi(app, context.settings)
 
   await app.register((scope: App) => healthRouter(scope, context))
   await app.register((scope: App) => keysRouter(scope, context))

@@ -13,11 +13,11 @@ import { ANYWHERE_PROBLEMS } from '../src/http/schemas.ts'
 const ROOT = resolve(import.meta.dirname, '..')
 
 /** The committed documents that follow from the routes, by their paths in the checkout. */
-export function renderDocuments(app: App): Record<string, string> {
-  const document = app.swagger()
+export async function renderDocuments(app: App): Promise<Record<string, string>> {
+  const document = await app.openApi()
   return {
     'docs/openapi.json': `${JSON.stringify(document, null, 2)}\n`,
-    'docs/problems.md': renderProblems(document as unknown as OpenApiDocument),
+    'docs/problems.md': renderProblems(document),
   }
 }
 
@@ -54,7 +54,8 @@ async function main(): Promise<void> {
   try {
     const context = await createContext(loadSettings({ env: {}, directory }).settings)
     const app = await createApp(context, pino({ level: 'silent' }))
-    for (const [path, text] of Object.entries(renderDocuments(app))) await writeFile(join(ROOT, path), text)
+    for (const [path, text] of Object.entries(await renderDocuments(app)))
+      await writeFile(join(ROOT, path), text)
     await app.close()
     await context.database.close()
   } finally {

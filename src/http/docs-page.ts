@@ -1,5 +1,5 @@
 import swaggerUi from '@fastify/swagger-ui'
-import type { App } from './app-type.ts'
+import type { FastifyInstance } from 'fastify'
 
 /** Everything from this server, nothing inline, nothing in frames. */
 const DOCS_CSP = {
@@ -26,7 +26,7 @@ const STYLES = `
 `
 
 /** Serves Swagger UI from its package at /docs. */
-export async function registerDocsPage(app: App, projectName: string): Promise<void> {
+export async function registerDocsPage(app: FastifyInstance, projectName: string): Promise<void> {
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: DOCS_CSP,

@@ -1,86 +1,62 @@
-import swagger from '@fastify/swagger'
-import type { RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { Problem } from '../core/problems.ts'
 import type { Settings } from '../core/settings.ts'
-import { VERSION } from '../core/version.ts'
 import type { App } from './app-type.ts'
-import { takeEmptyBody } from './body-parsers.ts'
-import { registerDocsPage } from './docs-page.ts'
-import { completeDocument, type OpenApiDocument } from './openapi-document.ts'
-import { REFRESH_COOKIE } from './refresh-cookie.ts'
-import { ANYWHERE_PROBLEMS } from './schemas.ts'
+import type { DescribedRoute } from './docs-app.ts'
+import type { OpenApiDocument } from './openapi-document.ts'
 
-const DESCRIPTION = `Accounts, sessions and tokens.
-
-Errors are problem details (RFC 9457): branch on \`code\`, and follow \`type\` to its description. Beyond what each
-operation lists, any address can answer ${ANYWHERE_PROBLEMS.map((code) => `\`${code}\``).join(', ')}.
-
-\`?transport=cookie\` on register and login puts the refresh token into a cookie that scripts cannot read; refresh and
-logout then take it from there, for pages of this origin and those in \`CORS_ORIGINS\` alone.`
-
-const TAGS = [
-  { name: 'auth', description: 'Register, sign in, refresh, sign out' },
-  { name: 'users', description: 'Your account' },
-  { name: 'sessions', description: 'Where you are signed in' },
-  { name: 'keys', description: 'What verifies access tokens' },
-  { name: 'problems', description: 'What errors mean' },
-  { name: 'health', description: 'For load balancers and orchestrators' },
-]
-
-/** Derives OpenAPI 3.1 from the routes, served as JSON and as a page. Before any route. */
-export async function registerOpenApi(app: App, settings: Settings): Promise<void> {
-  const { projectName, apiPrefix, publicUrl } = settings
-  // Relative to wherever the document was read, so that it holds under every name that this server has.
-  const { pathname: base } = new URL(publicUrl)
-  const authUrl = `${base === '/' ? '' : base}${apiPrefix}/auth`
-  const optionalBodies = new Set<string>()
-
-  await app.register(swagger, {
-    stripBasePath: false,
-    openapi: {
-      openapi: '3.1.0',
-      info: {
-        title: projectName,
-        version: VERSION,
-        summary: 'Authentication server',
-        description: DESCRIPTION,
-        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
-      },
-      servers: [{ url: base, description: 'This server' }],
-      tags: TAGS,
-      security: [],
-      components: { securitySchemes: securitySchemes(authUrl) },
-    },
-    transform: ({ schema, url, route }) => {
-      if (schema?.operationId && takesEmptyBody(route)) optionalBodies.add(schema.operationId)
-      return { schema, url }
-    },
-    transformObject: (documents) => {
-      if (!('openapiObject' in documents)) throw new Error('This server is described by OpenAPI')
-      completeDocument(documents.openapiObject as OpenApiDocument, optionalBodies)
-      return documents.openapiObject
-    },
-  })
-  await registerDocsPage(app, projectName)
-  app.get(`${apiPrefix}/openapi.json`, { schema: { hide: true } }, () => app.swagger())
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The routes in OpenAPI 3.1. */
+    openApi(): Promise<OpenApiDocument>
+  }
 }
 
-const takesEmptyBody = ({ preValidation }: RouteOptions): boolean =>
-  [preValidation].flat().some((hook) => hook === takeEmptyBody)
+/** What a file server looks at. */
+const PASSED_IN = ['if-modified-since', 'if-none-match', 'if-range', 'range']
+/** What a reply of the docs has of itself; the connection's own headers are ours to write. */
+const PASSED_ON = [
+  'accept-ranges',
+  'cache-control',
+  'content-range',
+  'content-security-policy',
+  'content-type',
+  'etag',
+  'last-modified',
+  'location',
+]
 
-const securitySchemes = (authUrl: string) => ({
-  bearer: {
-    type: 'oauth2' as const,
-    description:
-      'An access token in `Authorization: Bearer` (RFC 6750). Sign in here, and it is sent for you.',
-    flows: {
-      password: { tokenUrl: `${authUrl}/login`, refreshUrl: `${authUrl}/refresh`, scopes: {} },
-    },
-  },
-  refreshCookie: {
-    type: 'apiKey' as const,
-    in: 'cookie',
-    name: REFRESH_COOKIE,
-    description:
-      'The refresh token as `?transport=cookie` keeps it: HttpOnly, Secure, SameSite=Strict. The browser sends it; there is nothing to type.',
-  },
-})
+/**
+ * Serves the description of every route that follows, as JSON and as a page. What that takes is loaded when it is first
+ * asked for: most processes never are, and it would be a good part of their start.
+ */
+export function registerOpenApi(app: App, settings: Settings): void {
+  const routes: DescribedRoute[] = []
+  app.addHook('onRoute', ({ method, url, schema, preValidation }) => {
+    if (method === 'HEAD' || !schema?.operationId) return
+    routes.push({ method, url, schema, ...(preValidation && { preValidation }) })
+  })
+  let loading: Promise<FastifyInstance> | undefined
+  const load = () => {
+    loading ??= import('./docs-app.ts').then(({ createDocsApp }) => createDocsApp(settings, routes))
+    return loading
+  }
+  app.addHook('onClose', async () => (await loading)?.close())
+  app.decorate('openApi', async () => (await load()).swagger() as unknown as OpenApiDocument)
+
+  const answer = async (request: FastifyRequest, reply: FastifyReply) => {
+    const { method, url } = request
+    const docs = await load()
+    const headers = pick(request.headers, PASSED_IN)
+    const found = await docs.inject({ method: method as 'GET' | 'HEAD', url, headers })
+    if (found.statusCode === 404) throw new Problem('not_found')
+    return reply.code(found.statusCode).headers(pick(found.headers, PASSED_ON)).send(found.rawPayload)
+  }
+  const hidden = { schema: { hide: true } }
+  app.get('/docs', hidden, answer)
+  app.get('/docs/*', hidden, answer)
+  app.get(`${settings.apiPrefix}/openapi.json`, hidden, answer)
+}
+
+const pick = <Value>(headers: Record<string, Value>, names: string[]): Record<string, NonNullable<Value>> =>
+  Object.fromEntries(names.flatMap((name) => (headers[name] ? [[name, headers[name]]] : [])))

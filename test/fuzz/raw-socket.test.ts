@@ -23,7 +23,7 @@ describe('bytes that are no request', () => {
     server = await startServer('sqlite')
     await server.app.listen({ port: 0, host: '127.0.0.1' })
     port = (server.app.server.address() as AddressInfo).port
-    check = createReplyChecker(documentOf(server.app))
+    check = createReplyChecker(await documentOf(server.app))
   })
   after(() => server.close())
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { startServer, type TestServer } from '../kit.ts'
+import { assertProblem } from '../support/replies.ts'
 
 /** What the browser takes a file for; it sniffs nothing. */
 const TYPES = [
@@ -38,6 +39,12 @@ describe('Swagger UI', () => {
         assert.match(String(asset.headers['content-type']), type ?? /^$/, path)
         assert.equal(asset.headers['x-content-type-options'], 'nosniff')
       }
+    }
+  })
+
+  it('says of a file that it does not have that there is none', async () => {
+    for (const path of ['/docs/nothing', '/docs/static/nothing.js', '/docs/static/../../package.json']) {
+      assertProblem(await server.call('GET', path), { status: 404, code: 'not_found' })
     }
   })
 

@@ -42,13 +42,13 @@ describe('the OpenAPI document', () => {
     subscribe('fastify.initialization', collectRoutes)
     server = await startServer('sqlite')
     unsubscribe('fastify.initialization', collectRoutes)
-    document = documentOf(server.app)
+    document = await documentOf(server.app)
     operations = operationsOf(document)
   })
   after(() => server.close())
 
-  it('is committed as the routes have it; `npm run openapi` writes it', () => {
-    for (const [path, text] of Object.entries(renderDocuments(server.app))) {
+  it('is committed as the routes have it; `npm run openapi` writes it', async () => {
+    for (const [path, text] of Object.entries(await renderDocuments(server.app))) {
       assert.equal(readFileSync(join(ROOT, path), 'utf8'), text, path)
     }
   })
@@ -201,7 +201,7 @@ describe('the OpenAPI document', () => {
 describe('the OpenAPI document behind a proxy that adds a path', () => {
   it('sends clients to that path', async () => {
     const server = await startServer('sqlite', { publicUrl: 'https://example.com/api' })
-    const document = documentOf(server.app) as OpenApiDocument & { servers: { url: string }[] }
+    const document = (await documentOf(server.app)) as OpenApiDocument & { servers: { url: string }[] }
     assert.equal(document.servers[0]?.url, '/api')
     assert.ok('/api/v1/auth/login' in document.paths)
     const { bearer } = document.components.securitySchemes as Record<string, Schema>

@@ -17,9 +17,9 @@ const PUBLIC = [
 ]
 
 onSharedServer('every operation', (server) => {
-  const operations = (): Described[] => operationsOf(documentOf(server().app))
-  const guarded = (): Described[] =>
-    operations().filter(({ operation }) => !PUBLIC.includes(operation.operationId))
+  const operations = async (): Promise<Described[]> => operationsOf(await documentOf(server().app))
+  const guarded = async (): Promise<Described[]> =>
+    (await operations()).filter(({ operation }) => !PUBLIC.includes(operation.operationId))
 
   /** Calls an operation with input that it would take. */
   const call = ({ method, path, operation }: Described, token?: string) => {
@@ -32,25 +32,25 @@ onSharedServer('every operation', (server) => {
     })
   }
 
-  it('[V8.2.1] says that it asks who is calling, or is on the short public list', () => {
-    const open = operations().filter(({ operation }) => {
+  it('[V8.2.1] says that it asks who is calling, or is on the short public list', async () => {
+    const open = (await operations()).filter(({ operation }) => {
       const { security } = operation as { security?: object[] }
       return !security?.some((scheme) => 'bearer' in scheme)
     })
     assert.deepEqual(open.map(({ operation }) => operation.operationId).toSorted(), PUBLIC)
-    for (const { operation } of guarded()) {
+    for (const { operation } of await guarded()) {
       const codes = documentedCodes(operation)
       assert.ok(codes.includes('not_authenticated') && codes.includes('access_token_invalid'))
     }
   })
 
   it('[V8.2.1] refuses a caller without a token', async () => {
-    for (const described of guarded()) assertProblem(await call(described), NOT_AUTHENTICATED)
+    for (const described of await guarded()) assertProblem(await call(described), NOT_AUTHENTICATED)
   })
 
   it('[V9.2.2] refuses a refresh token in place of an access token', async () => {
     const { tokens } = await server().register()
-    for (const described of guarded()) {
+    for (const described of await guarded()) {
       assertProblem(await call(described, tokens.refresh_token), ACCESS_TOKEN_INVALID)
     }
     assert.equal((await server().me(tokens.access_token)).status, 200)
@@ -60,13 +60,13 @@ onSharedServer('every operation', (server) => {
     const { tokens } = await server().register()
     const out = await server().call('POST', `${API}/auth/logout`, { token: tokens.access_token })
     assert.equal(out.status, 204)
-    for (const described of guarded()) {
+    for (const described of await guarded()) {
       assertProblem(await call(described, tokens.access_token), ACCESS_TOKEN_INVALID)
     }
   })
 
   it('[V8.2.1] is for superusers alone where it says so', async () => {
-    const forSuperusers = operations().filter(({ operation }) =>
+    const forSuperusers = (await operations()).filter(({ operation }) =>
       documentedCodes(operation).includes('not_enough_permissions'),
     )
     assert.ok(forSuperusers.length > 0)

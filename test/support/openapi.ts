@@ -15,7 +15,7 @@ export type PlainReply = {
   text: string
 }
 
-export const documentOf = (app: App): OpenApiDocument => app.swagger() as unknown as OpenApiDocument
+export const documentOf = (app: App): Promise<OpenApiDocument> => app.openApi()
 
 export const operationsOf = ({ paths }: OpenApiDocument): Described[] =>
   Object.entries(paths).flatMap(([path, operations]) =>
