@@ -22,9 +22,10 @@ const LEAST_WORKER_THREADS = 4
 export async function serve(): Promise<void> {
   try {
     const { settings, warnings } = loadSettings()
-    const log = createLog(settings.logLevel)
+    const { log, flush } = createLog(settings.logLevel)
     for (const warning of warnings) log.warn(warning)
     await start(settings, log)
+    flush()
   } catch (error) {
     process.stderr.write(`postern: ${describeFailure(error)}\n`)
     process.exitCode = 1
@@ -32,10 +33,11 @@ export async function serve(): Promise<void> {
 }
 
 /** Lines go out together, since a write for each would take longer than the request it tells of. */
-function createLog(level: Settings['logLevel']): pino.Logger {
+function createLog(level: Settings['logLevel']): { log: pino.Logger; flush(): void } {
   const lines = pino.destination({ sync: true, minLength: LOG_BUFFER_BYTES, periodicFlush: LOG_FLUSH_MS })
-  process.on('exit', () => lines.flushSync())
-  return pino({ level }, lines)
+  const flush = () => lines.flushSync()
+  process.on('exit', flush)
+  return { log: pino({ level }, lines), flush }
 }
 
 /** One line for what an operator can mend; for a fault of ours, where it happened. */
