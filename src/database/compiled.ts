@@ -1,4 +1,12 @@
-import type { Compilable, CompiledQuery, DialectAdapter, QueryResult } from 'kysely'
+import type {
+  Compilable,
+  CompiledQuery,
+  DialectAdapter,
+  Expression,
+  QueryResult,
+  RawBuilder,
+  SqlBool,
+} from 'kysely'
 import type { Db } from './tables.ts'
 
 /** Stands in a compiled query where a parameter belongs. */
@@ -9,10 +17,20 @@ class Placeholder {
   }
 }
 
-/** What a dialect's adapter does besides: run one statement outside any transaction, without Kysely's steps around it. */
+/** What the adapters of our dialects do besides. */
 export type DirectAdapter = DialectAdapter & {
+  /** Runs one statement outside any transaction, without Kysely's steps around it. */
   runDirectly<Row>(query: CompiledQuery<Row>): Promise<QueryResult<Row>>
+  /** Whether a UUID is one of a list, which is one parameter whatever its length. */
+  isAmong(value: Expression<unknown>, list: unknown): RawBuilder<SqlBool>
+  /** Such a list, as the parameter. */
+  toList(values: readonly string[]): unknown
+  /** Whether writes that meet share a commit by themselves. */
+  readonly joinsCommits: boolean
 }
+
+/** Every dialect of ours has such a one. */
+export const adapterOf = (db: Db) => db.getExecutor().adapter as DirectAdapter
 
 /** Runs a query with these parameters, in the transaction that it is given, if any. */
 export type Prepared<Parameters, Result> = (db: Db, parameters: Parameters) => Promise<Result>
@@ -35,9 +53,9 @@ export function prepareRows<Parameters extends object, Row>(
     compiled.set(adapter, template)
     const values = template.parameters.map((value) => fill(value, parameters))
     const query = { ...template, parameters: values }
-    const { rows } = await (isDirect(adapter) && !db.isTransaction
-      ? adapter.runDirectly<Row>(query)
-      : db.executeQuery<Row>(query))
+    const { rows } = await (db.isTransaction
+      ? db.executeQuery<Row>(query)
+      : adapterOf(db).runDirectly<Row>(query))
     return rows
   }
 }
@@ -52,5 +70,3 @@ export function prepareRow<Parameters extends object, Row>(
 
 const fill = (value: unknown, parameters: object): unknown =>
   value instanceof Placeholder ? Reflect.get(parameters, value.name) : value
-
-const isDirect = (adapter: DialectAdapter): adapter is DirectAdapter => 'runDirectly' in adapter

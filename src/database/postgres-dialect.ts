@@ -1,7 +1,19 @@
-import { PostgresAdapter, PostgresDialect, type PostgresPoolClient } from 'kysely'
+import {
+  type CompiledQuery,
+  type Expression,
+  PostgresAdapter,
+  PostgresDialect,
+  type PostgresPool,
+  type PostgresPoolClient,
+  type QueryResult,
+  type RawBuilder,
+  type SqlBool,
+  sql,
+} from 'kysely'
 import pg from 'pg'
+import type { DirectAdapter } from './compiled.ts'
 import { isConnectionLost, isStalePlan, translatePostgresError } from './postgres-errors.ts'
-import { databaseUnavailable } from './unavailable.ts'
+import { databaseUnavailable, requireRoom } from './unavailable.ts'
 
 const CONNECT_TIMEOUT_MS = 3000
 const QUERY_TIMEOUT_MS = 10_000
@@ -29,23 +41,50 @@ export function createPatientPostgresDialect(settings: PostgresSettings): Dialec
 
 function createDialect(settings: PostgresSettings, queryTimeoutMs: number): Dialect {
   const pool = createPool(settings, queryTimeoutMs)
-  return new Dialect({
-    pool: {
-      options: {},
-      connect: () => checkOut(pool, settings.preparedStatements),
-      end: () => pool.end(),
-    },
-  })
+  const connect = () => checkOut(pool, settings.preparedStatements)
+  return new Dialect({ options: {}, connect, end: () => pool.end() })
 }
 
 class Dialect extends PostgresDialect {
+  readonly #connect: () => Promise<PostgresPoolClient>
+
+  constructor(pool: PostgresPool) {
+    super({ pool })
+    this.#connect = pool.connect
+  }
+
   override createAdapter(): Adapter {
-    return new Adapter()
+    return new Adapter(this.#connect)
   }
 }
 
 /** Without Kysely's own migration lock, which lasts for a session: `runAlone` has taken one. */
-class Adapter extends PostgresAdapter {
+class Adapter extends PostgresAdapter implements DirectAdapter {
+  readonly joinsCommits = false
+  readonly #connect: () => Promise<PostgresPoolClient>
+
+  constructor(connect: () => Promise<PostgresPoolClient>) {
+    super()
+    this.#connect = connect
+  }
+
+  async runDirectly<Row>(query: CompiledQuery<Row>): Promise<QueryResult<Row>> {
+    const client = await this.#connect()
+    try {
+      return await client.query<Row>(query.sql, query.parameters)
+    } finally {
+      client.release()
+    }
+  }
+
+  isAmong(value: Expression<unknown>, list: unknown): RawBuilder<SqlBool> {
+    return sql<SqlBool>`${value} = any(${list})`
+  }
+
+  toList(values: readonly string[]): readonly string[] {
+    return values
+  }
+
   override async acquireMigrationLock(): Promise<void> {}
   override async releaseMigrationLock(): Promise<void> {}
 }
@@ -78,6 +117,7 @@ function parseInt8(text: string): number {
 
 /** Whatever keeps a connection from being made, no query is at fault. */
 async function checkOut(pool: pg.Pool, preparedStatements: boolean): Promise<PostgresPoolClient> {
+  requireRoom(pool.waitingCount)
   try {
     return wrapClient(await pool.connect(), preparedStatements)
   } catch (error) {

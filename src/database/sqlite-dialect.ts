@@ -4,12 +4,16 @@ import {
   type DataTypeNode,
   type Dialect,
   type Driver,
+  type Expression,
   type QueryResult,
+  type RawBuilder,
   type SelectModifierNode,
   SelectQueryNode,
+  type SqlBool,
   SqliteAdapter,
   SqliteIntrospector,
   SqliteQueryCompiler,
+  sql,
 } from 'kysely'
 import type { DirectAdapter } from './compiled.ts'
 import type { SqliteConnection } from './sqlite-connection.ts'
@@ -88,6 +92,7 @@ async function runNamed(connection: DatabaseConnection, command: string, name: s
 }
 
 class Adapter extends SqliteAdapter implements DirectAdapter {
+  readonly joinsCommits = true
   readonly #run: (query: CompiledQuery) => Promise<QueryResult<unknown>>
 
   constructor(run: (query: CompiledQuery) => Promise<QueryResult<unknown>>) {
@@ -97,6 +102,14 @@ class Adapter extends SqliteAdapter implements DirectAdapter {
 
   runDirectly<Row>(query: CompiledQuery<Row>): Promise<QueryResult<Row>> {
     return this.#run(query) as Promise<QueryResult<Row>>
+  }
+
+  isAmong(value: Expression<unknown>, list: unknown): RawBuilder<SqlBool> {
+    return sql<SqlBool>`${value} in (select value from json_each(${list}))`
+  }
+
+  toList(values: readonly string[]): string {
+    return JSON.stringify(values)
   }
 
   override get supportsMultipleConnections(): boolean {

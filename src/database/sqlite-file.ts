@@ -7,6 +7,8 @@ import { retryWhileBusy, sqliteCode, within } from './sqlite-errors.ts'
 
 const OPEN_LIMIT_MS = 5000
 const NOT_A_DATABASE = 26
+/** The reader sees the file in memory that it shares with the system's cache: reading a page copies nothing. */
+const MAX_MAPPED_BYTES = 2 ** 30
 
 export type SqliteFile = { writer: SqliteConnection; reader: SqliteConnection }
 
@@ -27,7 +29,7 @@ export async function openSqliteFile(file: string): Promise<SqliteFile> {
     const writer = open()
     await retryWhileBusy(() => prepareWriter(writer), within(OPEN_LIMIT_MS))
     const reader = open()
-    reader.exec('pragma query_only = on')
+    reader.exec(`pragma query_only = on; pragma mmap_size = ${MAX_MAPPED_BYTES}`)
     return { writer, reader }
   } catch (error) {
     for (const connection of opened) connection.close()

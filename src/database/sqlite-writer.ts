@@ -2,7 +2,7 @@ import { setImmediate as nextEventLoopTurn } from 'node:timers/promises'
 import type { CompiledQuery, QueryResult } from 'kysely'
 import type { Row, SqliteConnection } from './sqlite-connection.ts'
 import { createSharedTransaction, type SharedTransaction } from './sqlite-shared-transaction.ts'
-import { databaseUnavailable } from './unavailable.ts'
+import { databaseUnavailable, requireRoom } from './unavailable.ts'
 
 /** How long a statement or transaction waits for its turn, whoever it is that holds the lock. */
 const WAIT_LIMIT_MS = 5000
@@ -42,6 +42,7 @@ export function createSqliteWriter(connection: SqliteConnection): SqliteWriter {
   const takeTurn: TakeTurn = (work) =>
     new Promise((resolve, reject) => {
       if (isClosed) throw databaseUnavailable(new Error('The database has been closed'))
+      requireRoom(waiting.length)
       waiting.push(createTurn(work, resolve, reject, waiting))
       serving ??= serve()
     })

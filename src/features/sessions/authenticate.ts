@@ -27,7 +27,7 @@ export async function getStandingSession(
   sessionId: SessionId,
   userId: UserId,
 ): Promise<Authenticated> {
-  const found = await findSessionWithUser(context.db, { id: sessionId })
+  const found = await findSessionWithUser(context.db, sessionId)
   if (found?.id !== userId) throw new Problem('access_token_invalid')
   if (!found.is_active) throw new Problem('inactive_user')
   if (!isSessionAlive(found, livenessAt(context))) throw new Problem('access_token_invalid')

@@ -1,7 +1,8 @@
-import { type ExpressionBuilder, sql } from 'kysely'
+import { type Expression, type ExpressionBuilder, sql } from 'kysely'
 import type { Timestamp } from '../../core/clock.ts'
 import type { SessionId, UserId } from '../../core/ids.ts'
 import { prepareRow } from '../../database/compiled.ts'
+import { prepareLookup } from '../../database/lookups.ts'
 import type { Db, Session, Tables } from '../../database/tables.ts'
 
 export type NewSession = {
@@ -26,8 +27,10 @@ export type Liveness = {
   idleSince: Timestamp
 }
 
+type LivenessExpression = { [Name in keyof Liveness]: Timestamp | Expression<Timestamp> }
+
 export const isAlive =
-  ({ now, idleSince }: Liveness) =>
+  ({ now, idleSince }: LivenessExpression) =>
   (eb: ExpressionBuilder<Tables, 'sessions'>) =>
     eb.and([
       eb('sessions.revoked_at', 'is', null),
@@ -35,7 +38,7 @@ export const isAlive =
       eb('sessions.rotated_at', '>', idleSince),
     ])
 
-const hasActiveUser = (eb: ExpressionBuilder<Tables, 'sessions'>) =>
+export const hasActiveUser = (eb: ExpressionBuilder<Tables, 'sessions'>) =>
   eb.exists(
     eb
       .selectFrom('users')
@@ -110,38 +113,26 @@ export function findSessionState(db: Db, id: SessionId) {
 }
 
 /** The session of an access token together with its user, by primary keys; undefined when either is gone. */
-export const findSessionWithUser = prepareRow((db, session: { id: SessionId }) =>
-  db
-    .selectFrom('sessions')
-    .innerJoin('users', 'users.id', 'sessions.user_id')
-    .selectAll('users')
-    .select([
-      'sessions.id as session_id',
-      'sessions.authenticated_at',
-      'sessions.rotated_at',
-      'sessions.expires_at',
-      'sessions.revoked_at',
-    ])
-    .where('sessions.id', '=', session.id),
+export const findSessionWithUser = prepareLookup(
+  'sessions.id',
+  (db, isAsked) =>
+    db
+      .selectFrom('sessions')
+      .innerJoin('users', 'users.id', 'sessions.user_id')
+      .selectAll('users')
+      .select([
+        'sessions.id as session_id',
+        'sessions.authenticated_at',
+        'sessions.rotated_at',
+        'sessions.expires_at',
+        'sessions.revoked_at',
+      ])
+      .where(isAsked),
+  (row) => row.session_id,
 )
 
 /** Who moves which session on, from where. */
-type Move = Liveness & { id: SessionId; ip: string; userAgent: string }
-
-/**
- * Moves the session on to the generation `next`; undefined when another request did so first, or it is dead.
- * A token ahead of the row is honoured: only this server signs one, so the row came out of a backup.
- */
-export const rotateSession = prepareRow((db, move: Move & { next: number }) =>
-  db
-    .updateTable('sessions')
-    .set({ generation: move.next, rotated_at: move.now, ip: move.ip, user_agent: move.userAgent })
-    .where('id', '=', move.id)
-    .where('generation', '<', move.next)
-    .where(isAlive(move))
-    .where(hasActiveUser)
-    .returningAll(),
-)
+export type Move = Liveness & { id: SessionId; ip: string; userAgent: string }
 
 /** Rotations between two recoveries: an honest client hardly needs one twice in a row, a thief and an owner do. */
 export const RECOVERY_DISTANCE = 2

@@ -9,13 +9,8 @@ import { recordEvent } from '../audit/events.ts'
 import { revokeSession } from './ending-queries.ts'
 import { issueTokens, type TokenPair } from './issue-tokens.ts'
 import { livenessAt } from './liveness.ts'
-import {
-  consumeRecovery,
-  findLiveSession,
-  type Liveness,
-  RECOVERY_DISTANCE,
-  rotateSession,
-} from './queries.ts'
+import { consumeRecovery, findLiveSession, type Liveness, RECOVERY_DISTANCE } from './queries.ts'
+import { rotateSession } from './rotation-queries.ts'
 
 /** Each lost race means that another request moved the session on; so many in a row do not happen. */
 const MAX_ATTEMPTS = 10
