@@ -14,6 +14,8 @@ export type Settings = Readonly<{
   host: string
   /** 0 takes any free port. */
   port: number
+  /** Processes that serve; what stands below is for all of them together. */
+  workers: number
   logLevel: Values['LOG_LEVEL']
   /** Origin and perhaps a path, without a slash at the end. */
   publicUrl: string
@@ -121,12 +123,26 @@ function parseValue(name: VariableName, text: string, label: string): unknown {
 }
 
 function crossCheck(values: Values, isSecretGiven: boolean): string[] {
-  const { SECRET_KEY: current, SECRET_KEY_PREVIOUS: previous, DATABASE_URL: database } = values
+  const {
+    SECRET_KEY: current,
+    SECRET_KEY_PREVIOUS: previous,
+    DATABASE_URL: database,
+    WORKERS: workers,
+  } = values
+  const errors: string[] = []
   if (database?.kind === 'postgres' && !isSecretGiven) {
     const { expected } = VARIABLES.SECRET_KEY
-    return [`SECRET_KEY: it is not set, and with PostgreSQL every node needs the same; expected ${expected}`]
+    errors.push(
+      `SECRET_KEY: it is not set, and with PostgreSQL every node needs the same; expected ${expected}`,
+    )
   }
-  return current !== undefined && current === previous ? [SAME_SECRETS] : []
+  if (database?.kind === 'sqlite' && workers > 1) {
+    errors.push(
+      `WORKERS: it is ${workers}, and SQLite is for one process; expected 1, or PostgreSQL in DATABASE_URL`,
+    )
+  }
+  if (current !== undefined && current === previous) errors.push(SAME_SECRETS)
+  return errors
 }
 
 const SAME_SECRETS = `SECRET_KEY_PREVIOUS: it is the same as SECRET_KEY; expected ${VARIABLES.SECRET_KEY_PREVIOUS.expected}`
@@ -135,6 +151,7 @@ function createSettings(values: Values, directory: string): CheckedSettings {
   return Object.freeze({
     host: values.HOST,
     port: values.PORT,
+    workers: values.WORKERS,
     logLevel: values.LOG_LEVEL,
     publicUrl: values.PUBLIC_URL ?? defaultPublicUrl(values.HOST, values.PORT),
     projectName: values.PROJECT_NAME,

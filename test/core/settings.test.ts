@@ -6,13 +6,22 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { parseEnv, promisify } from 'node:util'
 import { checkSettings, loadSettings, SETTINGS } from '../../src/core/settings.ts'
-import { errorOf, linesOf, OTHER_SECRET, SECRET, settingsOf, temporaryDirectory } from './settings/cases.ts'
+import {
+  errorOf,
+  linesOf,
+  OTHER_SECRET,
+  POSTGRES,
+  SECRET,
+  settingsOf,
+  temporaryDirectory,
+} from './settings/cases.ts'
 
 test('settings: nothing set gives the documented defaults', () => {
   const { settings, warnings } = checkSettings({ env: {}, directory: '/nowhere' })
   assert.deepEqual(settings, {
     host: '127.0.0.1',
     port: 8000,
+    workers: 1,
     logLevel: 'info',
     publicUrl: 'http://127.0.0.1:8000',
     projectName: 'Postern',
@@ -46,6 +55,7 @@ test('settings: an empty variable counts as unset', () => {
 
 const INTEGERS = [
   ['PORT', 'port', 0, 65_535, 1],
+  ['WORKERS', 'workers', 1, 64, 1],
   ['ACCESS_TOKEN_EXPIRE_MINUTES', 'accessTokenTtlMs', 1, 60, 60_000],
   ['REFRESH_TOKEN_EXPIRE_DAYS', 'refreshTokenTtlMs', 1, 365, 86_400_000],
   ['SESSION_MAX_AGE_DAYS', 'sessionMaxAgeMs', 1, 3650, 86_400_000],
@@ -59,8 +69,9 @@ const INTEGERS = [
 
 for (const [name, field, minimum, maximum, unit] of INTEGERS) {
   test(`settings: ${name} is a whole number from ${minimum} to ${maximum}`, () => {
-    assert.equal(settingsOf({ [name]: String(minimum) })[field], minimum * unit)
-    assert.equal(settingsOf({ [name]: String(maximum) })[field], maximum * unit)
+    const within = (value: number) => settingsOf({ DATABASE_URL: POSTGRES, [name]: String(value) })[field]
+    assert.equal(within(minimum), minimum * unit)
+    assert.equal(within(maximum), maximum * unit)
     for (const wrong of [
       minimum - 1,
       maximum + 1,

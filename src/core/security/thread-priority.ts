@@ -10,7 +10,7 @@ export function lowerWorkerPriority(tasks = '/proc/self/task'): void {
   try {
     for (const thread of readdirSync(tasks)) {
       const name = readFileSync(`${tasks}/${thread}/comm`, 'utf8').trim()
-      if (name === 'libuv-worker') setPriority(Number(thread), constants.priority.PRIORITY_BELOW_NORMAL)
+      if (name === 'libuv-worker') setPriority(Number(thread), constants.priority.PRIORITY_LOW)
     }
   } catch {
     // Without the permission everything works as before, only less evenly.

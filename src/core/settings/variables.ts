@@ -28,6 +28,10 @@ export const VARIABLES = {
     default: '8000',
     meaning: 'Port to listen on; 0 takes any free one.',
   }),
+  WORKERS: variable(integer(1, 64), {
+    default: '1',
+    meaning: 'Processes that serve on this node, 1 to 64; more than 1 with PostgreSQL only.',
+  }),
   LOG_LEVEL: variable(choice(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']), {
     default: 'info',
     meaning: 'Least severe messages to log: fatal, error, warn, info, debug, trace, or silent for none.',
@@ -95,12 +99,13 @@ export const VARIABLES = {
   }),
   HASH_CONCURRENCY: variable(integer(1, 64), {
     default: undefined,
-    meaning: 'Passwords hashed at the same time, 1 to 64. Default: the number of cores.',
+    meaning:
+      'Passwords hashed at the same time, 1 to 64, divided among WORKERS and rounded up. Default: the number of cores.',
   }),
   TOKEN_CACHE_MB: variable(integer(1, 1024), {
     default: '32',
     meaning:
-      'Memory for access tokens whose signature has been checked, 1 to 1024 MiB; about 600 tokens fit into one.',
+      'Memory for access tokens whose signature has been checked, 1 to 1024 MiB, divided among WORKERS; about 600 tokens fit into one.',
   }),
   CORS_ORIGINS: variable(origins, {
     default: '',
@@ -115,7 +120,8 @@ export const VARIABLES = {
   }),
   DATABASE_POOL_SIZE: variable(integer(1, 200), {
     default: '10',
-    meaning: 'Connections to PostgreSQL that one node opens at most, 1 to 200.',
+    meaning:
+      'Connections to PostgreSQL that one node opens at most, 1 to 200, divided among WORKERS; each has at least one.',
   }),
   DATABASE_PREPARED_STATEMENTS: variable(boolean(), {
     default: 'true',

@@ -1,0 +1,72 @@
+import { flushCompileCache } from 'node:module'
+import type { Logger } from 'pino'
+import { createApp } from './app.ts'
+import { createContext } from './context.ts'
+import { StartupError } from './core/problems.ts'
+import type { Settings } from './core/settings.ts'
+import type { App } from './http/app-type.ts'
+import { startJobs } from './jobs.ts'
+import { stopOnSignal } from './stop.ts'
+
+/** How long requests in flight may take to finish once the process is asked to stop. */
+const GRACE_MS = 10_000
+const SWEEP_MS = 50
+/** libuv's own default. */
+const LEAST_WORKER_THREADS = 4
+
+/**
+ * Serves from this process until SIGTERM or SIGINT; resolves when it listens.
+ * @param isFirst whether no other process of this node has told yet where the API is documented
+ * @throws StartupError in one line for the operator
+ */
+export async function startServer(settings: Settings, log: Logger, isFirst: boolean): Promise<void> {
+  // Read by libuv when its first thread starts: hashing may use as many as it is allowed.
+  process.env.UV_THREADPOOL_SIZE ??= String(Math.max(LEAST_WORKER_THREADS, settings.hashConcurrency))
+  const context = await createContext(settings)
+  try {
+    const app = await createApp(context, log)
+    const address = await listen(app, settings)
+    if (isFirst) tellOfDocs(log, address, settings)
+    flushCompileCache()
+    const stopJobs = startJobs(context, log)
+    stopOnSignal(log, async () => {
+      await Promise.all([closeWithin(app, GRACE_MS), stopJobs()])
+      await context.database.close()
+    })
+  } catch (error) {
+    await context.database.close()
+    throw error
+  }
+}
+
+async function listen(app: App, { host, port }: Settings): Promise<string> {
+  try {
+    return await app.listen({ host, port, listenTextResolver: (url) => `listening on ${url}` })
+  } catch (error) {
+    await app.close()
+    throw new StartupError(`cannot listen on ${host}:${port}: ${listenFailure(error)}`, { cause: error })
+  }
+}
+
+function tellOfDocs(log: Logger, address: string, { port, publicUrl, apiPrefix, database }: Settings): void {
+  const docs = port === 0 ? `${address}/docs` : `${publicUrl}/docs`
+  log.info({ docs, api: apiPrefix, database: database.kind }, `the API is documented at ${docs}`)
+}
+
+function listenFailure(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException
+  if (code === 'EADDRINUSE') return 'the port is taken; set PORT to another'
+  if (code === 'EACCES') return 'this user may not use that port; set PORT to one above 1023'
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') return 'this machine has no such address; set HOST'
+  return message
+}
+
+/** Accepts no more, lets requests in flight finish, and after `ms` cuts off those that have not. */
+async function closeWithin(app: App, ms: number): Promise<void> {
+  const cutOff = setTimeout(() => app.server.closeAllConnections(), ms)
+  // A client that keeps its connection after the reply would be waited for as well.
+  const sweep = setInterval(() => app.server.closeIdleConnections(), SWEEP_MS)
+  await app.close()
+  clearInterval(sweep)
+  clearTimeout(cutOff)
+}
