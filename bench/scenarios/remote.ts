@@ -1,0 +1,45 @@
+import { startChild } from '../child.ts'
+import type { SqliteCommitsJob } from '../limits/sqlite-commits.ts'
+import { interleave } from '../rounds.ts'
+import type { Bench, Outcome, Scenario } from '../scenario.ts'
+import { joinSite, type Site } from '../site.ts'
+import { measureLogin } from './login.ts'
+import { measureMe } from './me-sqlite.ts'
+import { AT_ONCE, outcome, perSecond } from './measure.ts'
+
+/** The three calls that every such server has, beside the same limits as ours. */
+export const createRemote = (url: string): Scenario => ({
+  name: 'url',
+  what: url,
+  async run(bench) {
+    const site = await joinSite(url, bench.report)
+    return [
+      await measureMe(bench, site, `GET /users/me, 32 at once, ${url}`),
+      await measureRefresh(bench, site, `POST /auth/refresh, 32 at once, ${url}`),
+      await measureLogin(bench, site, `POST /auth/login, 8 at once, ${url}`),
+    ]
+  },
+})
+
+async function measureRefresh(bench: Bench, site: Site, what: string): Promise<Outcome> {
+  const size = { users: 1000, sessions: 1000 }
+  await using dataset = await bench.build('sqlite', 'commits', size)
+  const file = new URL('../limits/sqlite-commits.ts', import.meta.url)
+  await using commits = startChild<SqliteCommitsJob, number>(file)
+  const ids = Array.from({ length: size.sessions }, (_, i) => dataset.sessionId(i))
+  const { seconds } = bench
+  const load = { address: site.address, connections: AT_ONCE, seconds, isChain: true }
+  const found = await interleave(bench.rounds, {
+    refreshes: async () => perSecond(await bench.send({ ...load, requests: site.refreshes(AT_ONCE) })),
+    single: () => commits.ask({ file: dataset.location, ids, seconds }),
+  })
+  return outcome({
+    name: 'refresh',
+    what,
+    limit: 'one durable UPDATE ... RETURNING a commit through node:sqlite',
+    unit: 'requests/s',
+    measured: found.refreshes,
+    beside: found.single,
+    notes: [],
+  })
+}
