@@ -14,7 +14,7 @@ const LOG_FLUSH_MS = 100
 export async function serve(): Promise<void> {
   try {
     const { settings, warnings, isFirst } = isWorker()
-      ? await receiveTask()
+      ? { ...(await receiveTask()), warnings: [] }
       : { ...loadSettings(), isFirst: true }
     const { log, flush } = createLog(settings.logLevel)
     for (const warning of warnings) log.warn(warning)
@@ -37,8 +37,15 @@ function createLog(level: Settings['logLevel']): { log: pino.Logger; flush(): vo
     maxWrite: LOG_WRITE_BYTES,
     periodicFlush: LOG_FLUSH_MS,
   })
-  const flush = () => lines.flushSync()
-  process.on('exit', flush)
+  // Not `flushSync`, which tries for ever where nobody reads any more, or the disk is full.
+  const flush = () => lines.flush()
+  process.on('exit', () => {
+    try {
+      flush()
+    } catch {
+      // There is no other place to tell it.
+    }
+  })
   return { log: pino({ level }, lines), flush }
 }
 

@@ -11,8 +11,8 @@ import { stopOnSignal } from './stop.ts'
 /** How long requests in flight may take to finish once the process is asked to stop. */
 const GRACE_MS = 10_000
 const SWEEP_MS = 50
-/** libuv's own default. */
-const LEAST_WORKER_THREADS = 4
+/** With one alone, a name that takes long to resolve would keep every password waiting. */
+const LEAST_POOL_THREADS = 2
 
 /**
  * Serves from this process until SIGTERM or SIGINT; resolves when it listens.
@@ -20,8 +20,8 @@ const LEAST_WORKER_THREADS = 4
  * @throws StartupError in one line for the operator
  */
 export async function startServer(settings: Settings, log: Logger, isFirst: boolean): Promise<void> {
-  // Read by libuv when its first thread starts: hashing may use as many as it is allowed.
-  process.env.UV_THREADPOOL_SIZE ??= String(Math.max(LEAST_WORKER_THREADS, settings.hashConcurrency))
+  // Read by libuv when its first thread starts: as many as may hash, since each more leaves the caches of the others colder.
+  process.env.UV_THREADPOOL_SIZE = String(Math.max(LEAST_POOL_THREADS, settings.hashConcurrency))
   const context = await createContext(settings)
   try {
     const app = await createApp(context, log)

@@ -8,7 +8,6 @@ export const WORKER_VARIABLE = 'POSTERN_WORKER'
 export type Task = {
   /** The worker's share of them. */
   settings: Settings
-  warnings: string[]
   /** Whether it is the first worker of this node. */
   isFirst: boolean
 }

@@ -33,10 +33,12 @@ export async function startWorkers(settings: Settings, log: Logger): Promise<voi
   const node: Node = { settings: shareOf(settings), log, living: new Set(), isStopping: false }
   const first = startWorker(node, true)
   stopOnSignal(log, () => stopWorkers(node))
-  if (await first.isListening) {
+  const isListening = await first.isListening
+  if (node.isStopping) return
+  if (isListening) {
     void keepRunning(node, first.end)
     for (let count = 1; count < settings.workers; count++) void keepRunning(node, runWorker(node))
-  } else if (!node.isStopping) {
+  } else {
     const { code, signal } = await first.end
     if (code !== 1) throw new StartupError(`the first worker ended before it listened (${signal ?? code})`)
     process.exitCode = 1
@@ -45,7 +47,7 @@ export async function startWorkers(settings: Settings, log: Logger): Promise<voi
 
 function startWorker(node: Node, isFirst = false): Life {
   const worker = cluster.fork({ [WORKER_VARIABLE]: '1' })
-  const task: Task = { settings: node.settings, warnings: [], isFirst }
+  const task: Task = { settings: node.settings, isFirst }
   // It asks when it can hear the answer; one that has gone meanwhile needs none.
   worker.on('message', () => worker.send(task, () => {}))
   const end = endOf(worker)

@@ -99,8 +99,9 @@ async function readPostgresTime(db: Db): Promise<Timestamp> {
 async function checkPostgres(db: Db, url: string): Promise<string> {
   const version = sql<number>`current_setting('server_version_num')::int4 / 10000`.as('version')
   const schema = sql<string | null>`current_schema()`.as('schema')
+  const encoding = sql<string>`current_setting('server_encoding')`.as('encoding')
   const found = await db
-    .selectNoFrom([version, schema])
+    .selectNoFrom([version, schema, encoding])
     .executeTakeFirstOrThrow()
     .catch((error) => {
       throw new StartupError(`${describePostgres(url)} cannot be used: ${reason(error)}`, { cause: error })
@@ -108,6 +109,9 @@ async function checkPostgres(db: Db, url: string): Promise<string> {
   if (found.version < OLDEST_POSTGRES) {
     const needed = `Postern needs ${OLDEST_POSTGRES} or later`
     throw new StartupError(`${describePostgres(url)} is version ${found.version}: ${needed}`)
+  }
+  if (found.encoding !== 'UTF8') {
+    throw new StartupError(`${describePostgres(url)} has encoding ${found.encoding}: Postern needs UTF8`)
   }
   if (found.schema === null) {
     throw new StartupError(`${describePostgres(url)}: no schema of this user's search_path exists`)

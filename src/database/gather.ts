@@ -1,9 +1,12 @@
 import type { Db } from './tables.ts'
+import { requireRoom } from './unavailable.ts'
 
 /** So that one statement does not hold up what comes after it. */
 const MAX_GATHERED = 256
 /** What comes while so many are under way gathers until one of them has returned. */
 const MAX_UNDER_WAY = 2
+/** What takes longer no longer counts: a connection that has died silently must not hold up everyone. */
+const SLOW_MS = 1000
 
 type Asked<Input, Output> = { input: Input; resolve(output: Output): void; reject(error: unknown): void }
 type Queue<Input, Output> = { asked: Asked<Input, Output>[]; underWay: number; isDue: boolean }
@@ -12,6 +15,7 @@ type Queue<Input, Output> = { asked: Asked<Input, Output>[]; underWay: number; i
  * A function that hands on together what is asked for in one turn of the event loop, or while earlier work is under way, by
  * whichever requests: a busy server makes few round trips, and one with a single request answers it as soon. What fails,
  * fails for all of them. Work within a transaction stays alone.
+ * @throws Problem `server_busy` when as many wait already as may
  * @param run begins after the last of them asked; it answers each input, in their order
  */
 export function gather<Input, Output>(
@@ -23,10 +27,15 @@ export function gather<Input, Output>(
     queue.isDue = false
     while (queue.asked.length > 0 && queue.underWay < MAX_UNDER_WAY) {
       queue.underWay += 1
-      void answer(db, queue.asked.splice(0, MAX_GATHERED)).then(() => {
-        queue.underWay -= 1
+      let isCounted = true
+      const release = () => {
+        clearTimeout(slow)
+        if (isCounted) queue.underWay -= 1
+        isCounted = false
         schedule(db, queue)
-      })
+      }
+      const slow = setTimeout(release, SLOW_MS)
+      void answer(db, queue.asked.splice(0, MAX_GATHERED)).then(release)
     }
   }
 
@@ -54,6 +63,7 @@ export function gather<Input, Output>(
     return new Promise((resolve, reject) => {
       const queue = queues.get(adapter) ?? { asked: [], underWay: 0, isDue: false }
       queues.set(adapter, queue)
+      requireRoom(queue.asked.length)
       queue.asked.push({ input, resolve, reject })
       schedule(db, queue)
     })

@@ -4,6 +4,7 @@ import type { Settings } from '../core/settings.ts'
 import type { App } from './app-type.ts'
 import type { DescribedRoute } from './docs-app.ts'
 import type { OpenApiDocument } from './openapi-document.ts'
+import { pathOf } from './problems.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -12,13 +13,9 @@ declare module 'fastify' {
   }
 }
 
-/** What a file server looks at. */
-const PASSED_IN = ['if-modified-since', 'if-none-match', 'if-range', 'range']
 /** What a reply of the docs has of itself; the connection's own headers are ours to write. */
 const PASSED_ON = [
-  'accept-ranges',
   'cache-control',
-  'content-range',
   'content-security-policy',
   'content-type',
   'etag',
@@ -26,9 +23,15 @@ const PASSED_ON = [
   'location',
 ]
 
+/** One spelling for each file, so that no more is kept than there are files. */
+const PLAIN_PATH = /^(?:\/[\w-][\w.-]*)+\/?$/
+
+type Page = { status: number; headers: Record<string, string | number | string[]>; body: Buffer }
+
 /**
  * Serves the description of every route that follows, as JSON and as a page. What that takes is loaded when it is first
- * asked for: most processes never are, and it would be a good part of their start.
+ * asked for: most processes never are, and it would be a good part of their start. Each file is read once, and every reply
+ * shares it: who asks for many and reads none of them would have many copies kept for him otherwise.
  */
 export function registerOpenApi(app: App, settings: Settings): void {
   const routes: DescribedRoute[] = []
@@ -36,21 +39,26 @@ export function registerOpenApi(app: App, settings: Settings): void {
     if (method === 'HEAD' || !schema?.operationId) return
     routes.push({ method, url, schema, ...(preValidation && { preValidation }) })
   })
-  let loading: Promise<FastifyInstance> | undefined
-  const load = () => {
-    loading ??= import('./docs-app.ts').then(({ createDocsApp }) => createDocsApp(settings, routes))
-    return loading
-  }
-  app.addHook('onClose', async () => (await loading)?.close())
+  const load = shareOnce(async () => (await import('./docs-app.ts')).createDocsApp(settings, routes))
+  app.addHook('onClose', async () => (await load.underWay()?.catch(() => undefined))?.close())
   app.decorate('openApi', async () => (await load()).swagger() as unknown as OpenApiDocument)
 
+  const pages = new Map<string, ReturnType<typeof shareOnce<Page>>>()
+  const findPage = (path: string): Promise<Page> => {
+    const page = pages.get(path) ?? shareOnce(async () => readPage(await load(), path))
+    pages.set(path, page)
+    return page().catch((error) => {
+      pages.delete(path)
+      throw error
+    })
+  }
   const answer = async (request: FastifyRequest, reply: FastifyReply) => {
-    const { method, url } = request
-    const docs = await load()
-    const headers = pick(request.headers, PASSED_IN)
-    const found = await docs.inject({ method: method as 'GET' | 'HEAD', url, headers })
-    if (found.statusCode === 404) throw new Problem('not_found')
-    return reply.code(found.statusCode).headers(pick(found.headers, PASSED_ON)).send(found.rawPayload)
+    const path = pathOf(request.url)
+    if (!PLAIN_PATH.test(path)) throw new Problem('not_found')
+    const { status, headers, body } = await findPage(path)
+    reply.headers(headers)
+    const isKnown = headers.etag !== undefined && headers.etag === request.headers['if-none-match']
+    return isKnown ? reply.code(304).send() : reply.code(status).send(body)
   }
   const hidden = { schema: { hide: true } }
   app.get('/docs', hidden, answer)
@@ -58,5 +66,23 @@ export function registerOpenApi(app: App, settings: Settings): void {
   app.get(`${settings.apiPrefix}/openapi.json`, hidden, answer)
 }
 
-const pick = <Value>(headers: Record<string, Value>, names: string[]): Record<string, NonNullable<Value>> =>
-  Object.fromEntries(names.flatMap((name) => (headers[name] ? [[name, headers[name]]] : [])))
+async function readPage(docs: FastifyInstance, url: string): Promise<Page> {
+  const { statusCode: status, headers, rawPayload: body } = await docs.inject({ method: 'GET', url })
+  if (status === 404) throw new Problem('not_found')
+  if (status >= 400) throw new Error(`The docs answered ${url} with ${status}: ${body}`)
+  const kept = PASSED_ON.flatMap((name) => (headers[name] === undefined ? [] : [[name, headers[name]]]))
+  return { status, headers: Object.fromEntries(kept), body }
+}
+
+/** The same function, which does its work once for all who ask; after a failure, once more for the next. */
+function shareOnce<T>(work: () => Promise<T>) {
+  let result: Promise<T> | undefined
+  const share = (): Promise<T> => {
+    result ??= work().catch((error) => {
+      result = undefined
+      throw error
+    })
+    return result
+  }
+  return Object.assign(share, { underWay: () => result })
+}

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
-import { createWorkQueue } from '../../src/core/security/work-queue.ts'
+import { createWorkQueue, type Job } from '../../src/core/security/work-queue.ts'
 
 /** Work that runs until it is told to finish. */
 function createGates() {
@@ -21,7 +21,7 @@ function createGates() {
 }
 
 describe('work queue', () => {
-  it('runs no more at once than it may, and the rest in the order in which they came', async () => {
+  it('hands over one more than there are threads, and the rest in the order in which they came', async () => {
     const queue = createWorkQueue(2)
     const gates = createGates()
     const finished: number[] = []
@@ -30,13 +30,49 @@ describe('work queue', () => {
       finished.push(index)
     })
     await nextTurn()
-    assert.equal(gates.started(), 2)
+    assert.equal(gates.started(), 3)
     for (let index = 0; index < 5; index++) {
       await gates.finish(index)
-      assert.equal(gates.started(), Math.min(5, index + 3))
+      assert.equal(gates.started(), Math.min(5, index + 4))
     }
     await Promise.all(all)
     assert.deepEqual(finished, [0, 1, 2, 3, 4])
+  })
+
+  it('hands over one at a time where there is one thread', async () => {
+    const queue = createWorkQueue(1)
+    const gates = createGates()
+    const all = [0, 1].map(() => queue(gates.work))
+    await nextTurn()
+    assert.equal(gates.started(), 1)
+    await gates.finish(0)
+    assert.equal(gates.started(), 2)
+    await gates.finish(1)
+    await Promise.all(all)
+  })
+
+  it('tells when a thread took the work up: what lies ready starts when the first of the others ends', async () => {
+    const queue = createWorkQueue(2)
+    const gates = createGates()
+    const jobs: Job[] = []
+    const all = [0, 1, 2, 3].map(() =>
+      queue((job) => {
+        jobs.push(job)
+        return gates.work()
+      }),
+    )
+    const first = performance.now()
+    await sleep(20)
+    await gates.finish(1)
+    const second = performance.now()
+    await sleep(20)
+    await gates.finish(0)
+    const [a, b, c, d] = jobs.map(({ startedAt }) => startedAt)
+    assert.ok(Number(a) <= first && Number(b) <= first)
+    assert.ok(Number(c) >= first + 19 && Number(c) <= second, `${c} after ${first}`)
+    assert.ok(Number(d) >= second + 19, `${d} after ${second}`)
+    for (const index of [2, 3]) await gates.finish(index)
+    await Promise.all(all)
   })
 
   it('gives the result of the work, or its failure, and goes on after one', async () => {
@@ -57,10 +93,11 @@ describe('work queue', () => {
     for (const concurrency of [1, 3]) {
       const queue = createWorkQueue(concurrency)
       const gates = createGates()
-      const admitted = concurrency + 80 * concurrency
+      const handedOver = concurrency === 1 ? 1 : concurrency + 1
+      const admitted = handedOver + 80 * concurrency
       const all = Array.from({ length: admitted }, () => queue(gates.work))
       await assert.rejects(queue(gates.work), { code: 'server_busy', retryAfterSeconds: 2 })
-      assert.equal(gates.started(), concurrency)
+      assert.equal(gates.started(), handedOver)
       for (let index = 0; index < admitted; index++) await gates.finish(index)
       await Promise.all(all)
       assert.equal(await queue(async () => 'free again'), 'free again')

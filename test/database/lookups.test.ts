@@ -92,14 +92,69 @@ for (const kind of DATABASES) {
       assert.deepEqual(counts, [1, 1, 4])
     })
 
-    test('what was committed before a lookup was asked for is seen by it', async (t) => {
+    test('what was committed before a lookup was asked for is seen by it, whatever is under way', async (t) => {
       const { database } = await openFor(t, kind)
       const [id = ''] = await addUsers(database.db, 1)
       const { db } = database
+      const adapter = db.getExecutor().adapter as DirectAdapter
+      const runDirectly = adapter.runDirectly.bind(adapter)
+      const hasRead = Promise.withResolvers<void>()
+      const gate = Promise.withResolvers<void>()
+      let isFirst = true
+      watch(db, async (query) => {
+        const result = await runDirectly(query)
+        if (!isFirst) return result
+        isFirst = false
+        hasRead.resolve()
+        await gate.promise
+        return result
+      })
       const early = findUser(db, id)
+      await hasRead.promise
       await db.updateTable('users').set({ username: 'changed' }).where('id', '=', id).execute()
-      await early
-      assert.equal((await findUser(db, id))?.username, 'changed')
+      const late = findUser(db, id)
+      assert.equal((await late)?.username, 'changed')
+      gate.resolve()
+      assert.equal((await early)?.username, 'user0')
+    })
+
+    test('statements that hang hold up the others for a second, not for as long as they hang', async (t) => {
+      const { database } = await openFor(t, kind)
+      const [id = ''] = await addUsers(database.db, 1)
+      const adapter = database.db.getExecutor().adapter as DirectAdapter
+      const runDirectly = adapter.runDirectly.bind(adapter)
+      const gate = Promise.withResolvers<void>()
+      let started = 0
+      watch(database.db, async (query) => {
+        started += 1
+        if (started <= 2) await gate.promise
+        return runDirectly(query)
+      })
+      const hanging: Promise<unknown>[] = []
+      for (let count = 0; count < 2; count += 1) {
+        hanging.push(findUser(database.db, id))
+        await nextTurn()
+        await nextTurn()
+      }
+      const startedAt = performance.now()
+      assert.equal((await findUser(database.db, id))?.id, id)
+      const ms = performance.now() - startedAt
+      assert.ok(ms > 500 && ms < 5000, `${ms} ms`)
+      gate.resolve()
+      await Promise.all(hanging)
+    })
+
+    test('when thousands wait already, the next is refused at once', async (t) => {
+      const { database } = await openFor(t, kind)
+      const asked = Array.from({ length: 2500 }, () =>
+        findUser(database.db, newId()).then(
+          () => 'answered',
+          ({ code }) => code,
+        ),
+      )
+      assert.equal(await Promise.race(asked), 'server_busy')
+      const outcomes = Map.groupBy(await Promise.all(asked), (outcome) => outcome)
+      assert.deepEqual([outcomes.get('answered')?.length, outcomes.get('server_busy')?.length], [2000, 500])
     })
 
     test('within a transaction its own changes are seen, at once', async (t) => {

@@ -160,3 +160,22 @@ describe('PostgreSQL: what cannot be used is a StartupError of one line without 
     })
   }
 })
+
+test('PostgreSQL: a database in another encoding than UTF-8 is refused in one line', async (t) => {
+  const { database, settings } = await openFor(t, 'postgres', 'empty')
+  assert.ok(settings.kind === 'postgres')
+  const url = new URL(settings.url)
+  url.pathname += '_latin2'
+  const name = url.pathname.slice(1)
+  await sql
+    .raw(`create database ${name} encoding 'LATIN2' lc_collate 'C' lc_ctype 'C' template template0`)
+    .execute(database.db)
+  try {
+    await assert.rejects(openDatabase({ ...settings, url: url.href }), {
+      name: 'StartupError',
+      message: new RegExp(`^PostgreSQL database "${name}" at \\S+ has encoding LATIN2: Postern needs UTF8$`),
+    })
+  } finally {
+    await sql.raw(`drop database ${name}`).execute(database.db)
+  }
+})

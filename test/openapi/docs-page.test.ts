@@ -48,6 +48,24 @@ describe('Swagger UI', () => {
     }
   })
 
+  it('has one spelling for each file, so that nobody can have it kept in many', async () => {
+    assert.equal((await server.call('GET', '/docs/static/index.css?v=1')).status, 200)
+    for (const path of ['/docs/static/index%2Ecss', '/docs/static//index.css']) {
+      assertProblem(await server.call('GET', path), { status: 404, code: 'not_found' })
+    }
+  })
+
+  it('is not sent again to whoever has it', async () => {
+    const path = '/docs/static/swagger-ui.css'
+    const { etag } = (await server.call('GET', path)).headers
+    const again = await server.call('GET', path, { headers: { 'if-none-match': String(etag) } })
+    assert.deepEqual([again.status, again.text], [304, ''])
+    const other = await server.call('GET', path, { headers: { 'if-none-match': 'W/"other"' } })
+    assert.equal(other.status, 200)
+    const head = await server.call('HEAD', path)
+    assert.deepEqual([head.status, head.text, head.headers.etag], [200, '', etag])
+  })
+
   it('[V3.4.3] runs under a policy that lets in nothing inline and nothing from elsewhere', async () => {
     const { headers, text } = await server.call('GET', '/docs')
     const policy = Object.fromEntries(

@@ -47,6 +47,13 @@ describe('the log at LOG_LEVEL=trace', () => {
     for (const line of server.log()) assert.equal(typeof line.msg, 'string')
   })
 
+  it('keeps a line short enough for a pipe to take in one piece, however long the address', async () => {
+    const path = `/${'a'.repeat(12_000)}`
+    assert.equal((await server.call('GET', path)).status, 404)
+    const line = await server.findLog((found) => String(found.path).startsWith('/aaaa'))
+    assert.ok(JSON.stringify(line).length < 4096)
+  })
+
   async function sendEverywhere(secret: string): Promise<void> {
     const json = JSON.stringify
     await post('/api/v1/auth/login', json({ username: secret, password: secret }), JSON_TYPE)

@@ -85,6 +85,14 @@ describe('stop', () => {
     assert.ok(ms < SOON_MS, `${ms} ms`)
   })
 
+  it('ends also when nobody reads its log any more', async () => {
+    const server = await start({ LOG_LEVEL: 'trace' })
+    server.hangUp()
+    for (let count = 0; count < 50; count++) await server.call('GET', '/health')
+    const { ms } = await exitAfter(server, 'SIGTERM')
+    assert.ok(ms < SOON_MS, `${ms} ms`)
+  })
+
   it('a second signal changes nothing', async () => {
     const server = await start()
     assert.equal((await server.call('POST', '/api/v1/auth/register', { json: ADA })).status, 200)

@@ -57,6 +57,8 @@ export type ServerProcess = {
   /** Polls GET /health/ready until it gives this status. */
   waitUntil(status: number, withinMs?: number): Promise<void>
   signal(name: NodeJS.Signals): void
+  /** Closes the pipes that it writes to. */
+  hangUp(): void
   /** SIGTERM, and SIGKILL when that was not enough. */
   stop(): Promise<Exit>
   /** SIGKILL. */
@@ -125,6 +127,10 @@ export async function spawnServer(env: Env = {}, options: ProcessOptions = {}): 
     call: (method, path, call) => send(url, method, path, call),
     waitUntil: (status, withinMs = READY_WITHIN_MS) => waitUntil(url, spawned, status, withinMs),
     signal: (name) => void child.kill(name),
+    hangUp: () => {
+      child.stdout?.destroy()
+      child.stderr?.destroy()
+    },
     stop: () => end('SIGTERM'),
     kill: () => end('SIGKILL'),
   }

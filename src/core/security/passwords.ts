@@ -3,7 +3,7 @@ import * as argon2 from '@node-rs/argon2'
 import * as bcrypt from '@node-rs/bcrypt'
 import { createFailureTimes } from './failure-times.ts'
 import { lowerWorkerPriority } from './thread-priority.ts'
-import { createWorkQueue, MAX_WAIT_MS } from './work-queue.ts'
+import { createWorkQueue, type Job, MAX_WAIT_MS } from './work-queue.ts'
 
 /** argon2id as OWASP's password storage cheat sheet has it: 19 MiB, two passes, one lane. */
 const PARAMETERS = { algorithm: 2, memoryCost: 19_456, timeCost: 2, parallelism: 1 }
@@ -43,13 +43,14 @@ export const needsRehash = (hash: string): boolean => !hash.startsWith(CURRENT_P
 /** Length in code points after normalisation, as the limits count it. */
 export const passwordLength = (password: string): number => [...password.normalize('NFC')].length
 
+/** @param concurrency threads that hash; a server has as many, and at least two */
 export function createPasswords({ concurrency }: { concurrency: number }): Passwords {
   const queue = createWorkQueue(concurrency)
   const failureTimes = createFailureTimes(concurrency, MAX_WAIT_MS)
   let calibration: Promise<unknown> | undefined
   let prioritised = false
 
-  const compute = async <T>(work: () => Promise<T>): Promise<T> => {
+  const compute = async <T>(work: (job: Job) => Promise<T>): Promise<T> => {
     const result = await queue(work)
     if (!prioritised) {
       prioritised = true
@@ -57,11 +58,10 @@ export function createPasswords({ concurrency }: { concurrency: number }): Passw
     }
     return result
   }
-  const verifyTimed = async (hash: string, password: string) => {
-    const startedAt = performance.now()
+  const verifyTimed = async (hash: string, password: string, job: Job = { startedAt: performance.now() }) => {
     const matches = await verifyHash(hash, password)
-    failureTimes.observe(bcryptCost(hash), performance.now() - startedAt)
-    return { matches, startedAt }
+    failureTimes.observe(bcryptCost(hash), performance.now() - job.startedAt)
+    return { matches, startedAt: job.startedAt }
   }
   /** Lets the first failures know when to be answered: measures with every thread busy, and warm. */
   const calibrate = async () => {
@@ -79,7 +79,7 @@ export function createPasswords({ concurrency }: { concurrency: number }): Passw
         calibration ??= calibrate()
         await calibration
       }
-      const { matches, startedAt } = await compute(() => verifyTimed(stored ?? DECOY_HASH, password))
+      const { matches, startedAt } = await compute((job) => verifyTimed(stored ?? DECOY_HASH, password, job))
       if (matches && stored !== null) return true
       if (slowestBcryptCost !== null) {
         await sleep(failureTimes.answerAt(startedAt, slowestBcryptCost) - performance.now())

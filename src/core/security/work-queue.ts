@@ -1,6 +1,12 @@
 import { Problem } from '../problems.ts'
 
-export type WorkQueue = <T>(work: () => Promise<T>) => Promise<T>
+/** One piece of work. */
+export type Job = {
+  /** When a thread took it up (`performance.now()`), as it turns out by its end. */
+  startedAt: number
+}
+
+export type WorkQueue = <T>(work: (job: Job) => Promise<T>) => Promise<T>
 
 /** The most time that waiting work may be worth. */
 export const MAX_WAIT_MS = 2000
@@ -8,33 +14,44 @@ export const MAX_WAIT_MS = 2000
 const FIRST_ESTIMATE_MS = 25
 
 /**
- * Runs work at most `concurrency` at once and keeps about two seconds' worth waiting.
+ * Runs work on so many threads at once, which take it up in the order in which it is handed to them, and keeps about two
+ * seconds' worth waiting. One piece more than there are threads lies ready for the first that is free: it need not wait
+ * until the event loop has a moment.
  * @returns a function that runs one piece of work; it throws Problem `server_busy` at once when the queue is full
  */
-export function createWorkQueue(concurrency: number): WorkQueue {
-  const waiting: (() => void)[] = []
-  let running = 0
+export function createWorkQueue(threads: number): WorkQueue {
+  const handedOver: Job[] = []
+  const mostHandedOver = threads > 1 ? threads + 1 : 1
+  const waiting: ((job: Job) => void)[] = []
   let averageMs = FIRST_ESTIMATE_MS
 
-  const waitMs = () => (waiting.length * averageMs) / concurrency
+  const waitMs = () => (waiting.length * averageMs) / threads
+
+  function handOver(): Job {
+    const job = { startedAt: performance.now() }
+    handedOver.push(job)
+    return job
+  }
+
+  function finish(job: Job): void {
+    const now = performance.now()
+    averageMs += (now - job.startedAt - averageMs) / 10
+    handedOver.splice(handedOver.indexOf(job), 1)
+    const ready = handedOver[threads - 1]
+    if (ready) ready.startedAt = now
+    waiting.shift()?.(handOver())
+  }
 
   return async (work) => {
-    if (running < concurrency) {
-      running += 1
-    } else {
-      if (waitMs() >= MAX_WAIT_MS) {
-        throw new Problem('server_busy', { retryAfterSeconds: Math.ceil(MAX_WAIT_MS / 1000) })
-      }
-      await new Promise<void>((start) => waiting.push(start))
+    if (handedOver.length >= mostHandedOver && waitMs() >= MAX_WAIT_MS) {
+      throw new Problem('server_busy', { retryAfterSeconds: Math.ceil(MAX_WAIT_MS / 1000) })
     }
-    const startedAt = performance.now()
+    const job =
+      handedOver.length < mostHandedOver ? handOver() : await new Promise<Job>((start) => waiting.push(start))
     try {
-      return await work()
+      return await work(job)
     } finally {
-      averageMs += (performance.now() - startedAt - averageMs) / 10
-      const next = waiting.shift()
-      if (next) next()
-      else running -= 1
+      finish(job)
     }
   }
 }
