@@ -8,7 +8,8 @@ import { loadSettings } from '../src/core/settings.ts'
 import type { Db, Session } from '../src/database/tables.ts'
 import { issueTokens, type TokenPair } from '../src/features/sessions/issue-tokens.ts'
 
-const FOLDER = join(import.meta.dirname, 'data')
+/** Holds no `.env`: settings come from the scenario alone. */
+export const FOLDER = join(import.meta.dirname, 'data')
 const SECRET_KEY = 'a root secret for benchmarks alone, of no worth to anyone'
 /** The server's port differs from run to run; its tokens' issuer must not. */
 const PUBLIC_URL = 'http://127.0.0.1:8000'
@@ -41,7 +42,6 @@ export type Size = { users: number; sessions: number }
 
 /** Fills a new SQLite file beside the checkout's own files: a temporary folder may lie in memory. */
 export async function buildSqlite(name: string, size: Size): Promise<Dataset> {
-  mkdirSync(FOLDER, { recursive: true })
   const file = join(FOLDER, `${name}.db`)
   const remove = (path: string) => {
     for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true })
@@ -111,9 +111,12 @@ const idOf = (n: number): string => `00000000-0000-7000-8000-${n.toString(16).pa
 
 /** Everything that needs no database once it has been read. */
 async function fill(env: Record<string, string>, size: Size, grammar: Grammar) {
-  const context = await createContext(loadSettings({ env }).settings)
+  mkdirSync(FOLDER, { recursive: true })
+  const context = await createContext(loadSettings({ env, directory: FOLDER }).settings)
   const now = context.clock.now()
-  await insertPeople(context.db, size, grammar, await context.passwords.hash(PASSWORD), now)
+  const hash = await context.passwords.hash(PASSWORD)
+  // Takes longer than a request may.
+  await context.database.runAlone((db) => insertPeople(db, size, grammar, hash, now))
   const key = await context.db.selectFrom('signing_keys').select('public_jwk').executeTakeFirstOrThrow()
   await context.database.close()
 

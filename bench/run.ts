@@ -5,6 +5,7 @@ import { startPostgres } from '../test/support/postgres.ts'
 import { startChild } from './child.ts'
 import { buildPostgres, buildSqlite, type Dataset } from './data.ts'
 import type { Load, LoadResult } from './load/load.ts'
+import { profiledNames, writeProfiles } from './profile/profile.ts'
 import { createProgress } from './progress.ts'
 import { renderTable } from './report/table.ts'
 import { writeReport } from './report/write.ts'
@@ -49,6 +50,7 @@ const POSTGRES_SETTINGS = {
 type Options = {
   quick?: true
   only?: string[]
+  profile?: string[] | true
   url?: string
   rounds?: number
   postgres?: string
@@ -65,6 +67,11 @@ const program = new Command('npm run bench --')
     '--url <url>',
     'another server with the same API, e.g. http://127.0.0.1:8000/api/v1; registers 32 people there',
   )
+  .option(
+    '--profile [name...]',
+    `where the event loop's time goes, instead of measuring: ${profiledNames.join(', ')}, or all of them`,
+    chooseProfile,
+  )
   .option('--rounds <number>', 'interleaved rounds of each measurement (default: 5)', parseRounds)
   .option('--postgres <url>', 'a PostgreSQL server to make databases on, instead of the one from npm')
   .option(
@@ -78,6 +85,7 @@ Examples:
   npm run bench                                  everything; about 15 minutes
   npm run bench -- --quick                       a first look
   npm run bench -- --only me-sqlite login        two of them
+  npm run bench -- --profile me-sqlite           where its time goes
   npm run bench -- --url http://127.0.0.1:8000/api/v1
 
 Leave the machine alone meanwhile: whatever else runs is measured as well.`,
@@ -94,6 +102,11 @@ function chooseScenario(name: string, chosen: string[] = []): string[] {
   return [...chosen, name]
 }
 
+function chooseProfile(name: string, chosen: string[] | true = []): string[] {
+  if (!profiledNames.includes(name)) throw new InvalidArgumentError(`There are: ${profiledNames.join(', ')}.`)
+  return [...(chosen === true ? [] : chosen), name]
+}
+
 function parseRounds(text: string): number {
   const rounds = Number(text)
   if (!Number.isInteger(rounds) || rounds < 1) throw new InvalidArgumentError('A whole number from 1 on.')
@@ -101,7 +114,7 @@ function parseRounds(text: string): number {
 }
 
 async function run(options: Options): Promise<void> {
-  const { quick: isQuick = false, only, url } = options
+  const { quick: isQuick = false, only, url, profile } = options
   const scenarios = url ? [createRemote(url)] : SCENARIOS.filter(({ name }) => only?.includes(name) ?? true)
   const size = isQuick ? QUICK : WHOLE
   const startedAt = performance.now()
@@ -112,6 +125,14 @@ async function run(options: Options): Promise<void> {
     { ...size, ...options, isQuick },
     progress.report,
   )
+  if (profile) {
+    const folder = options.out ?? (isQuick ? RESULTS : DOCS)
+    progress.begin('profiles')
+    await writeProfiles(profile === true ? profiledNames : profile, bench, folder)
+    progress.clear()
+    process.stderr.write(`Written to ${folder}\n`)
+    return
+  }
   const outcomes: Outcome[] = []
   for (const scenario of scenarios) {
     progress.begin(`${scenario.name}: ${scenario.what}`)

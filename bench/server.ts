@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { inheritedEnvironment } from '../test/support/child-process.ts'
 import { findFreePort } from '../test/support/postgres.ts'
-import type { Dataset } from './data.ts'
+import { type Dataset, FOLDER } from './data.ts'
 import type { Address } from './load/request.ts'
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
@@ -13,7 +13,8 @@ const POLL_MS = 2
 
 export type Server = AsyncDisposable & {
   address: Address
-  pid: number /** Until the first 200. */
+  pid: number
+  /** Until the first 200. */
   startedMs: number
 }
 
@@ -24,6 +25,7 @@ export async function startServer(dataset: Dataset, options: ServerOptions = {})
   const address = { host: '127.0.0.1', port: await findFreePort(), prefix: '/api/v1' }
   const startedAt = performance.now()
   const child = spawn(process.execPath, [...(options.nodeOptions ?? []), MAIN], {
+    cwd: FOLDER,
     env: { ...inheritedEnvironment(), ...dataset.env, PORT: String(address.port), ...options.env },
     stdio: ['ignore', 'ignore', 'inherit'],
   })
@@ -43,7 +45,7 @@ export async function startServer(dataset: Dataset, options: ServerOptions = {})
 
 async function waitUntilReady(child: ChildProcess, { host, port }: Address): Promise<void> {
   const end = performance.now() + READY_WITHIN_MS
-  while (performance.now() < end && child.exitCode === null) {
+  while (performance.now() < end && child.exitCode === null && child.signalCode === null) {
     const reply = await fetch(`http://${host}:${port}/health/ready`).catch(() => undefined)
     if (reply?.status === 200) return
     await sleep(POLL_MS)

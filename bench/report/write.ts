@@ -1,11 +1,12 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, release, totalmem, type } from 'node:os'
-import { join } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { isMet, type Outcome } from '../scenario.ts'
 import { renderChart } from './chart.ts'
 import { renderMarkdownTable } from './table.ts'
 
 const GIB = 2 ** 30
+const GUIDE = resolve(import.meta.dirname, '../README.md')
 
 export type Run = {
   outcomes: Outcome[]
@@ -69,13 +70,14 @@ npm run bench -- --quick       # under 90 seconds, too short to be quoted
 npm run bench -- --help        # one scenario alone, another server, another PostgreSQL
 \`\`\`
 
-How it measures, and how to read it: [bench/README.md](../../bench/README.md). The figures of every round:
+How it measures, and how to read it: [bench/README.md](${relative(resolve(folder), GUIDE)}). The figures of every round:
 [latest.json](latest.json).
-${renderProfiles(folder)}`
+${renderOthers(folder)}`
 
-/** Where the time goes in what misses its target. */
-function renderProfiles(folder: string): string {
-  const profiles = readdirSync(folder).filter((name) => name.startsWith('profile-'))
-  if (profiles.length === 0) return ''
-  return `\nWhere the time goes: ${profiles.map((name) => `[${name}](${name})`).join(', ')}.\n`
+/** What else lies there: why targets are missed, and where the time goes. */
+function renderOthers(folder: string): string {
+  const others = readdirSync(folder).filter((name) => name === 'analysis.md' || name.startsWith('profile-'))
+  if (others.length === 0) return ''
+  const links = others.map((name) => `[${name}](${name})`).join(', ')
+  return `\nWhat misses its target and why, and where the time goes: ${links}.\n`
 }
