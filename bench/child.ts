@@ -7,10 +7,9 @@ export type Child<Job, Result> = AsyncDisposable & { pid: number; ask(job: Job):
 type Answer<Result> = { result: Result } | { failure: string }
 
 /** Starts a file that calls `answerJobs`. It ends when it is disposed of, and with this process. */
-export function startChild<Job, Result>(file: URL, env: NodeJS.ProcessEnv = {}): Child<Job, Result> {
+export function startChild<Job, Result>(file: URL): Child<Job, Result> {
   const child = fork(file, {
     serialization: 'advanced',
-    env: { ...process.env, ...env },
     execArgv: ['--disable-warning=ExperimentalWarning'],
   })
   const ended = once(child, 'exit').then(([code, signal]) => {

@@ -1,32 +1,29 @@
 import { copyFileSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { sql } from 'kysely'
-import pg from 'pg'
 import { createContext } from '../src/context.ts'
 import type { SessionId, UserId } from '../src/core/ids.ts'
 import { loadSettings } from '../src/core/settings.ts'
 import type { Db, Session } from '../src/database/tables.ts'
 import { issueTokens, type TokenPair } from '../src/features/sessions/issue-tokens.ts'
+import type { Env } from '../test/support/child-process.ts'
+import { query } from '../test/support/query.ts'
+import { hashPassword } from './password.ts'
 
 /** Holds no `.env`: settings come from the scenario alone. */
 export const FOLDER = join(import.meta.dirname, 'data')
 const SECRET_KEY = 'a root secret for benchmarks alone, of no worth to anyone'
 /** The server's port differs from run to run; its tokens' issuer must not. */
 const PUBLIC_URL = 'http://127.0.0.1:8000'
-const PASSWORD = 'correct horse battery staple'
 const WEEK_MS = 7 * 24 * 3_600_000
 
 /** A database with people and sessions, and what signs them in. */
 export type Dataset = AsyncDisposable & {
-  kind: 'sqlite' | 'postgres'
-  users: number
-  sessions: number
   /** What the server needs to run on it. */
-  env: Record<string, string>
+  env: Env
   /** DATABASE_URL; for SQLite, the file. */
   location: string
   username(index: number): string
-  password: string
   /** So many sessions, far apart in storage, none twice until each has been given: a refresh token is for once. */
   pick(count: number): number[]
   sessionId(index: number): SessionId
@@ -34,14 +31,15 @@ export type Dataset = AsyncDisposable & {
   tokens(index: number): TokenPair
   /** The public half of the key that signs access tokens, as a JWK in JSON. */
   publicJwk: string
-  /** For SQLite: the file, copied. */
-  copy(name: string): string
 }
+
+/** One whose file can be copied; the copies go with it. */
+export type SqliteDataset = Dataset & { copy(name: string): string }
 
 export type Size = { users: number; sessions: number }
 
 /** Fills a new SQLite file beside the checkout's own files: a temporary folder may lie in memory. */
-export async function buildSqlite(name: string, size: Size): Promise<Dataset> {
+export async function buildSqlite(name: string, size: Size): Promise<SqliteDataset> {
   const file = join(FOLDER, `${name}.db`)
   const remove = (path: string) => {
     for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true })
@@ -55,7 +53,6 @@ export async function buildSqlite(name: string, size: Size): Promise<Dataset> {
   })
   return {
     ...dataset,
-    kind: 'sqlite',
     location: file,
     copy(suffix) {
       const path = join(FOLDER, `${name}-${suffix}.db`)
@@ -73,34 +70,23 @@ export async function buildSqlite(name: string, size: Size): Promise<Dataset> {
 /** Fills a new database of that server. */
 export async function buildPostgres(server: string, name: string, size: Size): Promise<Dataset> {
   const database = `postern_bench_${name}`
-  await execute(server, `DROP DATABASE IF EXISTS ${database} WITH (FORCE)`)
-  await execute(server, `CREATE DATABASE ${database}`)
+  const drop = () => query(server, `DROP DATABASE IF EXISTS ${database} WITH (FORCE)`)
+  await drop()
+  await query(server, `CREATE DATABASE ${database}`)
   const url = new URL(server)
   url.pathname = database
   const dataset = await fill({ DATABASE_URL: url.href, SECRET_KEY, PUBLIC_URL }, size, {
     id: (n) => sql`('00000000-0000-7000-8000-' || lpad(to_hex(${n}), 12, '0'))::uuid`,
     numbers: (count) => sql`generate_series(0, ${sql.lit(count - 1)}) as numbers(n)`,
   })
-  await execute(url.href, 'VACUUM ANALYZE')
-  await execute(url.href, 'CHECKPOINT')
+  await query(url.href, 'VACUUM ANALYZE')
+  await query(url.href, 'CHECKPOINT')
   return {
     ...dataset,
-    kind: 'postgres',
     location: url.href,
-    copy() {
-      throw new Error('A PostgreSQL database is not copied')
+    async [Symbol.asyncDispose]() {
+      await drop()
     },
-    [Symbol.asyncDispose]: () => execute(server, `DROP DATABASE IF EXISTS ${database} WITH (FORCE)`),
-  }
-}
-
-async function execute(server: string, statement: string): Promise<void> {
-  const client = new pg.Client({ connectionString: server })
-  await client.connect()
-  try {
-    await client.query(statement)
-  } finally {
-    await client.end()
   }
 }
 
@@ -110,12 +96,12 @@ type Grammar = { id(n: Expression): Expression; numbers(count: number): Expressi
 const idOf = (n: number): string => `00000000-0000-7000-8000-${n.toString(16).padStart(12, '0')}`
 
 /** Everything that needs no database once it has been read. */
-async function fill(env: Record<string, string>, size: Size, grammar: Grammar) {
+async function fill(env: Env, size: Size, grammar: Grammar) {
   mkdirSync(FOLDER, { recursive: true })
   const context = await createContext(loadSettings({ env, directory: FOLDER }).settings)
   const now = context.clock.now()
-  const hash = await context.passwords.hash(PASSWORD)
-  // Takes longer than a request may.
+  const hash = await hashPassword()
+  // A million rows take longer than any statement of a request may.
   await context.database.runAlone((db) => insertPeople(db, size, grammar, hash, now))
   const key = await context.db.selectFrom('signing_keys').select('public_jwk').executeTakeFirstOrThrow()
   await context.database.close()
@@ -139,11 +125,9 @@ async function fill(env: Record<string, string>, size: Size, grammar: Grammar) {
     revoked_reason: null,
   }
   return {
-    ...size,
     env,
     pick: createPicker(size.sessions),
     username: (index: number) => `user${index % size.users}`,
-    password: PASSWORD,
     sessionId,
     tokens: (index: number) =>
       issueTokens(context, {

@@ -1,6 +1,9 @@
+import type { DatabaseKind } from '../test/support/databases.ts'
 import type { Child } from './child.ts'
-import type { Dataset, Size } from './data.ts'
+import type { Dataset, Size, SqliteDataset } from './data.ts'
 import type { Load, LoadResult } from './load/load.ts'
+import type { NextLoad } from './load/loads.ts'
+import type { Site } from './site.ts'
 
 /** What every scenario works with. */
 export type Bench = {
@@ -11,10 +14,10 @@ export type Bench = {
   /** How long a server is driven before it counts: what is hot is compiled by then, as it is in a server that lives for weeks. */
   warmUpSeconds: number
   /** Built when first asked for. */
-  sqlite(): Promise<Dataset>
+  sqlite(): Promise<SqliteDataset>
   postgres(): Promise<Dataset>
   /** One more of another size; whoever asks disposes of it. */
-  build(kind: Dataset['kind'], name: string, size: Size): Promise<Dataset>
+  build(kind: DatabaseKind, name: string, size: Size): Promise<Dataset>
   /** Sends a load from another process. */
   send(load: Load): Promise<LoadResult>
   /** A further process to send from, at the same time. */
@@ -44,9 +47,13 @@ export type Outcome = {
   notes: string[]
 }
 
+export type Profiled = { on: DatabaseKind; load(site: Site): NextLoad }
+
 export type Scenario = {
   name: string
   what: string
+  /** The load that it measures, where its server can be profiled under it. */
+  profiled?: Profiled
   run(bench: Bench): Promise<Outcome[]>
 }
 

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { inheritedEnvironment } from '../test/support/child-process.ts'
+import { type Env, inheritedEnvironment } from '../test/support/child-process.ts'
 import { findFreePort } from '../test/support/postgres.ts'
 import { type Dataset, FOLDER } from './data.ts'
 import type { Address } from './load/request.ts'
@@ -18,7 +18,7 @@ export type Server = AsyncDisposable & {
   startedMs: number
 }
 
-export type ServerOptions = { env?: Record<string, string>; nodeOptions?: string[] }
+export type ServerOptions = { env?: Env; nodeOptions?: string[] }
 
 /** Starts the real server, with every setting at its default but its address and database. Its log goes nowhere. */
 export async function startServer(dataset: Dataset, options: ServerOptions = {}): Promise<Server> {

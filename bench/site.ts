@@ -1,5 +1,6 @@
 import type { Dataset } from './data.ts'
 import { type Address, loginRequest, meRequest, refreshRequest } from './load/request.ts'
+import { PASSWORD } from './password.ts'
 
 /** A running server with people who can sign in there. */
 export type Site = {
@@ -20,9 +21,7 @@ export function siteOf(server: { address: Address; pid: number }, dataset: Datas
     address,
     pid,
     logins: () =>
-      Array.from({ length: 1000 }, (_, i) =>
-        loginRequest(address, dataset.username(i * 97), dataset.password),
-      ),
+      Array.from({ length: 1000 }, (_, i) => loginRequest(address, dataset.username(i * 97), PASSWORD)),
     lookups: (count) => dataset.pick(count).map((i) => meRequest(address, dataset.tokens(i).access_token)),
     refreshes: (count) =>
       dataset.pick(count).map((i) => refreshRequest(address, dataset.tokens(i).refresh_token)),
@@ -31,7 +30,6 @@ export function siteOf(server: { address: Address; pid: number }, dataset: Datas
 
 const PEOPLE = 32
 const SESSIONS_EACH = 8
-const PASSWORD = 'correct horse battery staple'
 
 type TokenPair = { access_token: string; refresh_token: string }
 

@@ -1,22 +1,19 @@
 import { availableParallelism } from 'node:os'
-import { verify } from '@node-rs/argon2'
-import { createPasswords } from '../../src/core/security/passwords.ts'
+import * as argon2 from '@node-rs/argon2'
 import { answerJobs } from '../child.ts'
+import { PASSWORD } from '../password.ts'
 
-export type Argon2Job = { seconds: number }
+export type Argon2Job = { hash: string; seconds: number }
 
-const PASSWORD = 'correct horse battery staple'
-
-/** argon2id verifications a second with the parameters of the server, as many at once as there are cores. */
-answerJobs<Argon2Job, number>(async ({ seconds }) => {
-  const hash = await createPasswords({ concurrency: 1 }).hash(PASSWORD)
+/** Verifications of this hash a second, as many at once as there are cores. */
+answerJobs<Argon2Job, number>(async ({ hash, seconds }) => {
   const startedAt = performance.now()
   const end = startedAt + seconds * 1000
   let count = 0
   await Promise.all(
     Array.from({ length: availableParallelism() }, async () => {
       while (performance.now() < end) {
-        await verify(hash, PASSWORD)
+        await argon2.verify(hash, PASSWORD)
         count += 1
       }
     }),

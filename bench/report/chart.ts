@@ -1,5 +1,5 @@
-import { isMet, type Outcome, type Target } from '../scenario.ts'
-import { formatFigure } from './numbers.ts'
+import type { Outcome, Target } from '../scenario.ts'
+import { formatFigure, formatTarget, formatVerdict } from './numbers.ts'
 
 const WIDTH = 860
 const LABEL = 190
@@ -38,13 +38,11 @@ ${outcomes.map((outcome, row) => renderBar(outcome, TOP + row * ROW)).join('\n')
 function renderBar(outcome: Outcome, y: number): string {
   const share = outcome.target ? outcome.ratio / goalOf(outcome.target) : outcome.ratio
   const width = Math.min(BAR, Math.max(2, BAR * TARGET_AT * share)).toFixed(1)
-  const className = { true: 'met', false: 'missed', undefined: 'reported' }[`${isMet(outcome)}`]
-  const sign = outcome.target && 'atMost' in outcome.target ? '≤' : '≥'
-  const goal = outcome.target ? ` (${sign} ${goalOf(outcome.target)})` : ''
+  const goal = outcome.target ? ` (${formatTarget(outcome)})` : ''
   const figure = `${outcome.ratio.toFixed(2)}${goal} · ${formatFigure(outcome.measured, outcome.unit)}`
   return `<text x="0" y="${y + 13}">${escapeXml(outcome.name)}</text>
 <rect class="track" x="${LABEL}" y="${y}" width="${BAR}" height="17" rx="3"/>
-<rect class="${className}" x="${LABEL}" y="${y}" width="${width}" height="17" rx="3"/>
+<rect class="${formatVerdict(outcome)}" x="${LABEL}" y="${y}" width="${width}" height="17" rx="3"/>
 <text x="${LABEL + BAR + 12}" y="${y + 13}">${escapeXml(figure)}</text>`
 }
 

@@ -1,4 +1,4 @@
-import { median } from '../rounds.ts'
+import { median } from '../../test/support/statistics.ts'
 import { isMet, type Outcome } from '../scenario.ts'
 
 /** A figure to three significant digits, thousands in full. */

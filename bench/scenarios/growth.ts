@@ -1,12 +1,13 @@
-import type { Dataset } from '../data.ts'
-import type { Load } from '../load/load.ts'
-import { interleave } from '../rounds.ts'
+import type { DatabaseKind } from '../../test/support/databases.ts'
+import { login, me, type NextLoad, refresh } from '../load/loads.ts'
+import { inTurn } from '../rounds.ts'
 import type { Bench, Outcome, Scenario } from '../scenario.ts'
 import { startServer } from '../server.ts'
 import { type Site, siteOf } from '../site.ts'
-import { outcome, perSecond } from './measure.ts'
+import { outcome, requireAnswered } from './measure.ts'
 
 const FEW = 1000
+/** So few that hardly any request waits for another, which would hide what it takes itself. */
 const AT_ONCE = 4
 
 export const growth: Scenario = {
@@ -19,12 +20,12 @@ export const growth: Scenario = {
 }
 
 const LOADS = {
-  me: (site: Site) => ({ requests: site.lookups(1000), connections: AT_ONCE }),
-  login: (site: Site) => ({ requests: site.logins(), connections: 1 }),
-  refresh: (site: Site) => ({ requests: site.refreshes(AT_ONCE), connections: AT_ONCE, isChain: true }),
-} satisfies Record<string, (site: Site) => Partial<Load>>
+  me: (site: Site) => me(site, AT_ONCE),
+  login: (site: Site) => login(site, 1),
+  refresh: (site: Site) => refresh(site, AT_ONCE),
+}
 
-async function measure(bench: Bench, kind: Dataset['kind'], users: number): Promise<Outcome[]> {
+async function measure(bench: Bench, kind: DatabaseKind, users: number): Promise<Outcome[]> {
   bench.report(`${kind}: ${FEW.toLocaleString('en')} users`)
   await using few = await bench.build(kind, 'few', { users: FEW, sessions: FEW })
   bench.report(`${kind}: ${users.toLocaleString('en')} users`)
@@ -33,19 +34,9 @@ async function measure(bench: Bench, kind: Dataset['kind'], users: number): Prom
   await using manyServer = await startServer(many)
   const sites = { few: siteOf(fewServer, few), many: siteOf(manyServer, many) }
   const outcomes: Outcome[] = []
-  for (const [name, createLoad] of Object.entries(LOADS)) {
-    const p50 =
-      (site: Site, seconds = bench.seconds) =>
-      async () => {
-        const result = await bench.send({ ...createLoad(site), address: site.address, seconds })
-        perSecond(result)
-        return result.p50Ms
-      }
-    await p50(sites.few, bench.warmUpSeconds)()
-    await p50(sites.many, bench.warmUpSeconds)()
-    const found = await interleave(bench.rounds, { few: p50(sites.few), many: p50(sites.many) }, (round) =>
-      bench.report(`${kind}, ${name}, round ${round}`),
-    )
+  for (const [name, load] of Object.entries(LOADS)) {
+    const report = (round: string) => bench.report(`${kind}, ${name}, ${round}`)
+    const found = await compare({ ...bench, report }, load(sites.few), load(sites.many))
     outcomes.push(
       outcome({
         name: `growth-${name}-${kind}`,
@@ -55,9 +46,16 @@ async function measure(bench: Bench, kind: Dataset['kind'], users: number): Prom
         measured: found.many,
         beside: found.few,
         target: { atMost: 1.3 },
-        notes: [],
       }),
     )
   }
   return outcomes
+}
+
+async function compare(bench: Bench, few: NextLoad, many: NextLoad) {
+  const p50 = async (next: NextLoad, seconds = bench.seconds) =>
+    requireAnswered(await bench.send({ ...next(), seconds })).p50Ms
+  await p50(few, bench.warmUpSeconds)
+  await p50(many, bench.warmUpSeconds)
+  return inTurn(bench, { few: () => p50(few), many: () => p50(many) })
 }

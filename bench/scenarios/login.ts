@@ -1,17 +1,19 @@
 import { startChild } from '../child.ts'
 import type { Argon2Job } from '../limits/argon2.ts'
+import type { BareLoginJob } from '../limits/bare-login.ts'
+import { login as loginLoad } from '../load/loads.ts'
 import { loginRequest } from '../load/request.ts'
-import { interleave } from '../rounds.ts'
+import { hashPassword } from '../password.ts'
+import { inTurn } from '../rounds.ts'
 import type { Bench, Outcome, Scenario } from '../scenario.ts'
 import { startServer } from '../server.ts'
 import { type Site, siteOf } from '../site.ts'
-import { createMeter, outcome, perSecond, warmUp } from './measure.ts'
-
-const AT_ONCE = 8
+import { createMeter, outcome, requireAnswered, warmUp } from './measure.ts'
 
 export const login: Scenario = {
   name: 'login',
   what: 'POST /auth/login, 8 at once, SQLite',
+  profiled: { on: 'sqlite', load: loginLoad },
   async run(bench) {
     const dataset = await bench.sqlite()
     await using server = await startServer(dataset)
@@ -21,47 +23,34 @@ export const login: Scenario = {
 
 export async function measureLogin(bench: Bench, site: Site, what: string): Promise<Outcome[]> {
   await using argon2 = startChild<Argon2Job, number>(new URL('../limits/argon2.ts', import.meta.url))
-  await using bare = startChild<undefined, number>(new URL('../limits/bare-login.ts', import.meta.url))
-  const bareAddress = { host: '127.0.0.1', port: await bare.ask(undefined), prefix: '' }
-  const bareLoad = {
-    address: bareAddress,
-    connections: AT_ONCE,
-    requests: [loginRequest(bareAddress, 'anyone', 'anything')],
-  }
-  const meter = createMeter()
+  await using bare = startChild<BareLoginJob, number>(new URL('../limits/bare-login.ts', import.meta.url))
+  const hash = await hashPassword()
+  const address = { host: '127.0.0.1', port: await bare.ask({ hash }), prefix: '' }
+  const meter = createMeter(site.pid)
   const seconds = bench.seconds * 2
-  const requests = site.logins()
-  const load = { address: site.address, connections: AT_ONCE, requests }
+  const load = { ...loginLoad(site)(), seconds }
+  const bareLoad = { ...load, address, requests: [loginRequest(address, 'anyone', 'anything')] }
   await warmUp(bench, site)
-  const found = await interleave(
-    bench.rounds,
-    {
-      server: async () =>
-        perSecond(await meter.watch(site.pid ? [site.pid] : [], () => bench.send({ ...load, seconds }))),
-      hashes: () => argon2.ask({ seconds }),
-      bare: async () => perSecond(await bench.send({ ...bareLoad, seconds })),
-    },
-    (round) => bench.report(`round ${round}`),
-  )
+  const found = await inTurn(bench, {
+    server: async () => requireAnswered(await meter.watch(() => bench.send(load))).perSecond,
+    hashes: () => argon2.ask({ hash, seconds }),
+    bare: async () => requireAnswered(await bench.send(bareLoad)).perSecond,
+  })
+  const measured = { what, unit: 'requests/s', measured: found.server }
   return [
     outcome({
+      ...measured,
       name: 'login',
-      what,
       limit: 'argon2id verifications of the same parameters on all cores, nothing else running',
-      unit: 'requests/s',
-      measured: found.server,
       beside: found.hashes,
       target: { atLeast: 0.95 },
-      notes: site.pid ? [meter.describe('server')] : [],
+      notes: meter.describe('server'),
     }),
     outcome({
+      ...measured,
       name: 'login-bare',
-      what,
       limit: 'a bare Fastify route that does one such verification and nothing else',
-      unit: 'requests/s',
-      measured: found.server,
       beside: found.bare,
-      notes: [],
     }),
   ]
 }

@@ -1,14 +1,15 @@
 import { startChild } from '../child.ts'
 import type { PostgresStatementJob } from '../limits/postgres-statement.ts'
-import { interleave } from '../rounds.ts'
+import { AT_ONCE, me } from '../load/loads.ts'
+import { inTurn } from '../rounds.ts'
 import type { Scenario } from '../scenario.ts'
 import { startServer } from '../server.ts'
 import { siteOf } from '../site.ts'
-import { AT_ONCE, createMeter, outcome, perSecond } from './measure.ts'
+import { createMeter, outcome, requireAnswered } from './measure.ts'
 
 /** DATABASE_POOL_SIZE, as it is when nobody sets it. */
 export const CONNECTIONS = 10
-const TOKENS = 10_000
+const SESSIONS = 10_000
 
 export const mePostgres: Scenario = {
   name: 'me-postgres',
@@ -18,28 +19,22 @@ export const mePostgres: Scenario = {
     await using server = await startServer(dataset)
     const file = new URL('../limits/postgres-statement.ts', import.meta.url)
     await using statements = startChild<PostgresStatementJob, number>(file)
-    const { address, pid } = server
-    const meter = createMeter()
+    const meter = createMeter(server.pid)
     const { seconds } = bench
-    const load = { address, connections: AT_ONCE, requests: siteOf(server, dataset).lookups(TOKENS) }
-    const ids = dataset.pick(TOKENS).map(dataset.sessionId)
+    const load = { ...me(siteOf(server, dataset))(), seconds }
     const job = {
       url: dataset.location,
       statement: 'find',
-      ids,
+      ids: dataset.pick(SESSIONS).map(dataset.sessionId),
       connections: CONNECTIONS,
       atOnce: AT_ONCE,
     } as const
     await bench.send({ ...load, seconds: bench.warmUpSeconds })
     await statements.ask({ ...job, seconds: 1 })
-    const { lookups, queries } = await interleave(
-      bench.rounds,
-      {
-        lookups: async () => perSecond(await meter.watch([pid], () => bench.send({ ...load, seconds }))),
-        queries: () => statements.ask({ ...job, seconds }),
-      },
-      (round) => bench.report(`round ${round}`),
-    )
+    const { lookups, queries } = await inTurn(bench, {
+      lookups: async () => requireAnswered(await meter.watch(() => bench.send(load))).perSecond,
+      queries: () => statements.ask({ ...job, seconds }),
+    })
     return [
       outcome({
         name: this.name,
@@ -49,7 +44,7 @@ export const mePostgres: Scenario = {
         measured: lookups,
         beside: queries,
         target: { atLeast: 0.7 },
-        notes: [meter.describe('server')],
+        notes: meter.describe('server'),
       }),
     ]
   },

@@ -1,16 +1,18 @@
 import { startChild } from '../child.ts'
 import type { BareFastifyJob } from '../limits/bare-fastify.ts'
-import { interleave } from '../rounds.ts'
+import { awake, me } from '../load/loads.ts'
+import { inTurn } from '../rounds.ts'
 import type { Bench, Outcome, Scenario } from '../scenario.ts'
 import { startServer } from '../server.ts'
 import { type Site, siteOf } from '../site.ts'
-import { AT_ONCE, createMeter, outcome, perSecond } from './measure.ts'
+import { createMeter, outcome, requireAnswered } from './measure.ts'
 
-const TOKENS = 10_000
+const load = (site: Site) => awake(me(site))
 
 export const meSqlite: Scenario = {
   name: 'me-sqlite',
   what: 'GET /users/me, 32 at once, SQLite, 10,000 tokens cycling, seen before',
+  profiled: { on: 'sqlite', load },
   async run(bench) {
     const dataset = await bench.sqlite()
     await using server = await startServer(dataset)
@@ -21,31 +23,20 @@ export const meSqlite: Scenario = {
 export async function measureMe(bench: Bench, site: Site, what: string): Promise<Outcome> {
   const file = new URL('../limits/bare-fastify.ts', import.meta.url)
   await using bare = startChild<BareFastifyJob, number>(file)
-  const requests = site.lookups(TOKENS)
-  const port = await bare.ask({ body: await readBody(site, requests[0] as string) })
-  const bareAddress = { host: '127.0.0.1', port, prefix: '' }
-  const meters = { server: createMeter(), bare: createMeter() }
-  const { seconds, rounds } = bench
-  const load = { connections: AT_ONCE, seconds, isAwake: true }
-  const lookUp = () => bench.send({ ...load, address: site.address, requests })
-  await bench.send({ ...load, address: site.address, requests, seconds: bench.warmUpSeconds })
-  const found = await interleave(
-    rounds,
-    {
-      server: async () => perSecond(await meters.server.watch(site.pid ? [site.pid] : [], lookUp)),
-      bare: async () =>
-        perSecond(
-          await meters.bare.watch([bare.pid], () =>
-            bench.send({
-              ...load,
-              address: bareAddress,
-              requests: requests.map((request) => request.replace(site.address.prefix, '')),
-            }),
-          ),
-        ),
-    },
-    (round) => bench.report(`round ${round}`),
-  )
+  const { seconds } = bench
+  const lookups = { ...load(site)(), seconds }
+  const body = await readBody(site, lookups.requests[0] as string)
+  const bareLookups = {
+    ...lookups,
+    address: { host: '127.0.0.1', port: await bare.ask({ body }), prefix: '' },
+    requests: lookups.requests.map((request) => request.replace(site.address.prefix, '')),
+  }
+  const meters = { server: createMeter(site.pid), bare: createMeter(bare.pid) }
+  await bench.send({ ...lookups, seconds: bench.warmUpSeconds })
+  const found = await inTurn(bench, {
+    server: async () => requireAnswered(await meters.server.watch(() => bench.send(lookups))).perSecond,
+    bare: async () => requireAnswered(await meters.bare.watch(() => bench.send(bareLookups))).perSecond,
+  })
   return outcome({
     name: 'me-sqlite',
     what,
@@ -54,7 +45,7 @@ export async function measureMe(bench: Bench, site: Site, what: string): Promise
     measured: found.server,
     beside: found.bare,
     target: { atLeast: 0.6 },
-    notes: [...(site.pid ? [meters.server.describe('server')] : []), meters.bare.describe('bare Fastify')],
+    notes: [...meters.server.describe('server'), ...meters.bare.describe('bare Fastify')],
   })
 }
 

@@ -1,11 +1,12 @@
 import { startChild } from '../child.ts'
 import type { SqliteCommitsJob } from '../limits/sqlite-commits.ts'
-import { interleave } from '../rounds.ts'
+import { refresh } from '../load/loads.ts'
+import { inTurn } from '../rounds.ts'
 import type { Bench, Outcome, Scenario } from '../scenario.ts'
 import { joinSite, type Site } from '../site.ts'
 import { measureLogin } from './login.ts'
 import { measureMe } from './me-sqlite.ts'
-import { AT_ONCE, outcome, perSecond } from './measure.ts'
+import { outcome, requireAnswered } from './measure.ts'
 
 /** The three calls that every such server has, beside the same limits as ours. */
 export const createRemote = (url: string): Scenario => ({
@@ -28,9 +29,9 @@ async function measureRefresh(bench: Bench, site: Site, what: string): Promise<O
   await using commits = startChild<SqliteCommitsJob, number>(file)
   const ids = Array.from({ length: size.sessions }, (_, i) => dataset.sessionId(i))
   const { seconds } = bench
-  const load = { address: site.address, connections: AT_ONCE, seconds, isChain: true }
-  const found = await interleave(bench.rounds, {
-    refreshes: async () => perSecond(await bench.send({ ...load, requests: site.refreshes(AT_ONCE) })),
+  const next = refresh(site)
+  const found = await inTurn(bench, {
+    refreshes: async () => requireAnswered(await bench.send({ ...next(), seconds })).perSecond,
     single: () => commits.ask({ file: dataset.location, ids, seconds }),
   })
   return outcome({
@@ -40,6 +41,5 @@ async function measureRefresh(bench: Bench, site: Site, what: string): Promise<O
     unit: 'requests/s',
     measured: found.refreshes,
     beside: found.single,
-    notes: [],
   })
 }

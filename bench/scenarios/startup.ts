@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { interleave, median } from '../rounds.ts'
+import { median } from '../../test/support/statistics.ts'
+import { inTurn } from '../rounds.ts'
 import type { Scenario } from '../scenario.ts'
 import { startServer } from '../server.ts'
 import { outcome } from './measure.ts'
@@ -15,18 +16,14 @@ export const startup: Scenario = {
     const dataset = await bench.sqlite()
     // The first start ever compiles, and keeps, what the others find.
     await (await startServer(dataset))[Symbol.asyncDispose]()
-    const { server, node } = await interleave(
-      bench.rounds,
-      {
-        server: () =>
-          medianOf(async () => {
-            await using server = await startServer(dataset)
-            return server.startedMs
-          }),
-        node: () => medianOf(timeNode),
-      },
-      (round) => bench.report(`round ${round}`),
-    )
+    const { server, node } = await inTurn(bench, {
+      server: () =>
+        medianOf(async () => {
+          await using server = await startServer(dataset)
+          return server.startedMs
+        }),
+      node: () => medianOf(timeNode),
+    })
     return [
       outcome({
         name: this.name,
@@ -36,7 +33,6 @@ export const startup: Scenario = {
         measured: server,
         beside: node.map((ms) => ms + ALLOWANCE_MS),
         target: { atMost: 1 },
-        notes: [],
       }),
     ]
   },

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { renderChart } from '../../bench/report/chart.ts'
 import { formatNumber } from '../../bench/report/numbers.ts'
 import { renderMarkdownTable, renderTable } from '../../bench/report/table.ts'
-import { interleave, median, medianRatio } from '../../bench/rounds.ts'
+import { inTurn, medianRatio } from '../../bench/rounds.ts'
 import { isMet, type Outcome } from '../../bench/scenario.ts'
 
 const outcome: Outcome = {
@@ -19,12 +19,6 @@ const outcome: Outcome = {
 }
 
 describe('the figures of the benchmark', () => {
-  it('the median of an odd and of an even number of values', () => {
-    assert.equal(median([3, 1, 2]), 2)
-    assert.equal(median([4, 1, 2, 3]), 2.5)
-    assert.ok(Number.isNaN(median([])))
-  })
-
   it('a ratio is the median of the rounds’ ratios, not the ratio of the medians', () => {
     assert.equal(medianRatio([1, 8, 9], [1, 2, 3]), 3)
   })
@@ -32,8 +26,11 @@ describe('the figures of the benchmark', () => {
   it('measurements take turns', async () => {
     const order: string[] = []
     const measure = (name: string) => async () => order.push(name)
-    const found = await interleave(2, { a: measure('a'), b: measure('b') })
+    const reports: string[] = []
+    const report = (text: string) => void reports.push(text)
+    const found = await inTurn({ rounds: 2, report }, { a: measure('a'), b: measure('b') })
     assert.deepEqual(order, ['a', 'b', 'a', 'b'])
+    assert.deepEqual(reports, ['round 1', 'round 2'])
     assert.deepEqual(found, { a: [1, 3], b: [2, 4] })
   })
 

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:net'
 import { after, afterEach, before, describe, it } from 'node:test'
-import { Client } from 'pg'
 import type { Env } from '../support/child-process.ts'
-import { createTestDatabase, type TestDatabase } from '../support/databases.ts'
+import { createTestDatabase, serverUrl, type TestDatabase } from '../support/databases.ts'
+import { query } from '../support/query.ts'
 import { FULL } from '../support/scale.ts'
 import { SECRET_KEY } from '../support/secret-key.ts'
 import {
@@ -108,7 +108,7 @@ describe('several workers', () => {
     await assertAnswered(requests)
     const name = new URL(database.url).pathname.slice(1)
     const open = `SELECT pid FROM pg_stat_activity WHERE application_name = 'postern' AND datname = '${name}'`
-    assert.equal((await execute(open)).length, 2)
+    assert.equal((await query(serverUrl(), open)).length, 2)
   })
 
   it('one that is killed is replaced, later each time; the other goes on answering', async () => {
@@ -130,14 +130,14 @@ describe('several workers', () => {
   it('one that cannot be replaced at once is tried again until it can', async () => {
     const server = await start()
     const name = new URL(database.url).pathname.slice(1)
-    await execute(`ALTER DATABASE ${name} ALLOW_CONNECTIONS false`)
+    await query(serverUrl(), `ALTER DATABASE ${name} ALLOW_CONNECTIONS false`)
     try {
       process.kill(workersOf(server).at(-1) ?? 0, 'SIGKILL')
       await server.findLog(({ code }) => code === 1)
       assert.match(server.stderr(), /^postern: PostgreSQL database .* cannot be used: .*\n/)
       assert.equal((await call(server)).status, 200)
     } finally {
-      await execute(`ALTER DATABASE ${name} ALLOW_CONNECTIONS true`)
+      await query(serverUrl(), `ALTER DATABASE ${name} ALLOW_CONNECTIONS true`)
     }
     await server.findLog(() => workersOf(server).length === WORKERS + 1)
   })
@@ -265,14 +265,4 @@ async function assertFree(port: number): Promise<void> {
   await once(server, 'listening')
   server.close()
   await once(server, 'close')
-}
-
-async function execute(statement: string): Promise<unknown[]> {
-  const client = new Client({ connectionString: process.env.TEST_DATABASE_URL })
-  await client.connect()
-  try {
-    return (await client.query(statement)).rows
-  } finally {
-    await client.end()
-  }
 }

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Client } from 'pg'
 import type { DatabaseSettings } from '../../src/database/connection.ts'
+import { query } from './query.ts'
 
 /** What every suite over a database runs on: `for (const kind of DATABASES) describe(...)`. */
 export const DATABASES = ['sqlite', 'postgres'] as const
@@ -34,27 +34,20 @@ async function createSqlite(): Promise<TestDatabase> {
 
 async function createPostgres(): Promise<TestDatabase> {
   const name = `postern_test_${randomBytes(8).toString('hex')}`
-  await execute(`CREATE DATABASE ${name} STRATEGY file_copy`)
+  await query(serverUrl(), `CREATE DATABASE ${name} STRATEGY file_copy`)
   const url = new URL(serverUrl())
   url.pathname = name
   return {
     settings: { kind: 'postgres', url: url.href, poolSize: 10, preparedStatements: true },
     url: url.href,
-    drop: () => execute(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
+    async drop() {
+      await query(serverUrl(), `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
+    },
   }
 }
 
-async function execute(statement: string): Promise<void> {
-  const client = new Client({ connectionString: serverUrl() })
-  await client.connect()
-  try {
-    await client.query(statement)
-  } finally {
-    await client.end()
-  }
-}
-
-function serverUrl(): string {
+/** Of the PostgreSQL server that the test databases are on. */
+export function serverUrl(): string {
   const url = process.env.TEST_DATABASE_URL
   if (!url) throw new Error('No PostgreSQL to test on: use `npm run test:only -- FILE`.')
   return url

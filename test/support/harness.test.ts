@@ -8,16 +8,7 @@ import { setTimeout } from 'node:timers/promises'
 import { Client } from 'pg'
 import { createTestDatabase } from './databases.ts'
 import { startPostgres } from './postgres.ts'
-
-async function query(url: string, statement: string): Promise<Record<string, unknown>[]> {
-  const client = new Client({ connectionString: url })
-  await client.connect()
-  try {
-    return (await client.query<Record<string, unknown>>(statement)).rows
-  } finally {
-    await client.end()
-  }
-}
+import { query } from './query.ts'
 
 describe('test databases', () => {
   test('sqlite: each is a file in a folder of its own, gone after drop', async () => {
