@@ -28,6 +28,8 @@ export type Model = {
   /** Access tokens that were received, and when. */
   accessTokens: { text: string; at: number }[]
   backup: ModelSession | undefined
+  /** The newest generation that a restore has undone: tokens up to it are in both parties' reach. */
+  undoneUpTo: number
   /** The generation after the thief's first use of what was stolen; both may reach it, one may pass it. */
   theftUsedAt: number | undefined
   passedTheft: Set<Party>
@@ -61,6 +63,7 @@ export async function signIn({ server, user }: Real): Promise<Model> {
     held: { owner, thief: undefined },
     accessTokens: [{ text: tokens.access_token, at: now }],
     backup: undefined,
+    undoneUpTo: -1,
     theftUsedAt: undefined,
     passedTheft: new Set(),
     isTheftUsed: false,
@@ -149,6 +152,7 @@ const restore = command(
     assert.ok(backup && model.backup)
     const { id, ...columns } = backup
     await server.context.db.updateTable('sessions').set(columns).where('id', '=', id).execute()
+    model.undoneUpTo = Math.max(model.undoneUpTo, model.session.newest)
     model.session = copySession(model.backup)
     // What the thief did since is forgotten: it counts anew from the next use.
     model.theftUsedAt = undefined
@@ -269,12 +273,15 @@ function mayExpectToGoOn(model: Model, held: Held, place: Place, now: number): b
   return !wasLate && now - at <= LIMITS.recoveryMs
 }
 
-/** The second invariant: once the stolen token was used, only one of the two gets past that generation. */
+/**
+ * The second invariant: once the stolen token was used, only one of the two gets past that generation. After a restore
+ * they may be as far apart as what was undone, and get past the generation after that.
+ */
 function noteService(model: Model, party: Party): void {
   const { session, passedTheft } = model
   if (party === 'thief') {
     model.isTheftUsed = true
-    model.theftUsedAt ??= session.newest
+    model.theftUsedAt ??= Math.max(session.newest, model.undoneUpTo + 1)
   }
   if (model.theftUsedAt === undefined || session.newest <= model.theftUsedAt) return
   passedTheft.add(party)
