@@ -1,3 +1,4 @@
+import { median } from '../../test/support/statistics.ts'
 import { startChild } from '../child.ts'
 import type { SqliteCommitsJob } from '../limits/sqlite-commits.ts'
 import { awake, refresh } from '../load/loads.ts'
@@ -48,7 +49,6 @@ export const refreshSqlite: Scenario = {
       what: this.what,
       unit: 'requests/s',
       measured: found.durable,
-      notes: meter.describe('server'),
     }
     return targetLesser(
       outcome({
@@ -56,6 +56,7 @@ export const refreshSqlite: Scenario = {
         limit: 'one durable UPDATE ... RETURNING a commit through node:sqlite',
         beside: found.single,
         target: { atLeast: OF_DURABLE_COMMITS },
+        notes: meter.describe('server'),
       }),
       outcome({
         ...measured,
@@ -70,8 +71,7 @@ export const refreshSqlite: Scenario = {
 /** Leaves a target to the one that asks for less: a commit may cost next to nothing on this disk. */
 function targetLesser(ofCommits: Outcome, ofCareless: Outcome): Outcome[] {
   const isCommitsLess =
-    OF_DURABLE_COMMITS * (ofCommits.beside.at(-1) ?? 0) <=
-    OF_THE_SAME_WITHOUT_SYNC * (ofCareless.beside.at(-1) ?? 0)
+    OF_DURABLE_COMMITS * median(ofCommits.beside) <= OF_THE_SAME_WITHOUT_SYNC * median(ofCareless.beside)
   const { target: _, ...reported } = isCommitsLess ? ofCareless : ofCommits
   return isCommitsLess ? [ofCommits, reported] : [reported, ofCareless]
 }

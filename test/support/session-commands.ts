@@ -274,8 +274,8 @@ function mayExpectToGoOn(model: Model, held: Held, place: Place, now: number): b
 }
 
 /**
- * The second invariant: once the stolen token was used, only one of the two gets past that generation. After a restore
- * they may be as far apart as what was undone, and get past the generation after that.
+ * The second invariant: once the stolen token was used, only one of the two gets past that generation. Tokens that a
+ * restore has undone are honoured, whoever holds them: then it is the generation after those that only one gets past.
  */
 function noteService(model: Model, party: Party): void {
   const { session, passedTheft } = model
