@@ -16,9 +16,23 @@ export function registerValidation(app: App): void {
     // Not that of ajv-formats, which takes `urn:uuid:` as well.
     ajv.addFormat('uuid', UUID)
   }
-  app.setValidatorCompiler(({ schema, httpPart }) =>
-    compileWhenUsed(httpPart === 'querystring' ? coercing : strict, schema as object),
-  )
+  app.setValidatorCompiler(({ schema, httpPart }) => {
+    const check = compileWhenUsed(strict, schema as object)
+    return httpPart === 'querystring'
+      ? convertFirst(compileWhenUsed(coercing, schema as object), check)
+      : check
+  })
+}
+
+/** A conversion is not the last word: Ajv turns `1e400` into Infinity, and then compares that with no bound. */
+function convertFirst(convert: FastifyValidator, check: FastifyValidator): FastifyValidator {
+  const validate: FastifyValidator = (data) => {
+    convert(data)
+    const isValid = check(data)
+    validate.errors = check.errors ?? null
+    return isValid
+  }
+  return validate
 }
 
 /** Compiling every schema at start would take a third of the time until the server listens. */

@@ -86,6 +86,8 @@ onSharedServer('sessions', (server) => {
       ['limit=101', '/limit'],
       ['limit=two', '/limit'],
       ['limit=1.5', '/limit'],
+      ['limit=1e400', '/limit'],
+      ['limit=-Infinity', '/limit'],
       ['limit=1&limit=2', '/limit'],
       ['cursor=x', '/cursor'],
       ["cursor=' or 1=1", '/cursor'],

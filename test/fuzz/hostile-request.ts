@@ -104,6 +104,8 @@ function hostileQuery({ operation }: Described): fc.Arbitrary<string> {
           '0',
           '1.5',
           '1e2',
+          '1e400',
+          '-Infinity',
           '+5',
           UUID,
         ),
