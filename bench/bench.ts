@@ -5,8 +5,8 @@ import { buildPostgres, buildSqlite, type Dataset } from './data.ts'
 import type { Load, LoadResult } from './load/load.ts'
 import type { Bench } from './scenario.ts'
 
-const WHOLE = { users: 100_000, sessions: 300_000, seconds: 2, warmUpSeconds: 5 }
-const QUICK = { users: 10_000, sessions: 30_000, seconds: 0.3, warmUpSeconds: 1 }
+const WHOLE = { rounds: 5, users: 100_000, sessions: 300_000, seconds: 2, warmUpSeconds: 5 }
+const QUICK = { rounds: 3, users: 10_000, sessions: 30_000, seconds: 0.15, warmUpSeconds: 0.5 }
 /** As an operator would have it, but for the size: durable, and with the data in memory. */
 const POSTGRES_SETTINGS = {
   fsync: 'on',
@@ -17,7 +17,8 @@ const POSTGRES_SETTINGS = {
 
 export type BenchOptions = {
   isQuick: boolean
-  rounds: number
+  /** As many as the kind of run has when absent. */
+  rounds?: number | undefined
   /** A PostgreSQL server's URL; one from npm when absent. */
   postgres?: string | undefined
 }
@@ -30,8 +31,8 @@ export type OwnBench = Bench &
   }
 
 export function createBench(options: BenchOptions, report: Bench['report']): OwnBench {
-  const { isQuick, rounds } = options
-  const { users, sessions, seconds, warmUpSeconds } = isQuick ? QUICK : WHOLE
+  const { isQuick } = options
+  const { rounds, users, sessions, seconds, warmUpSeconds } = isQuick ? QUICK : WHOLE
   const resources = new AsyncDisposableStack()
   const startGenerator = () => startChild<Load, LoadResult>(new URL('./load/generator.ts', import.meta.url))
   const generator = resources.use(startGenerator())
@@ -43,7 +44,7 @@ export function createBench(options: BenchOptions, report: Bench['report']): Own
     })
   return {
     isQuick,
-    rounds,
+    rounds: options.rounds ?? rounds,
     seconds,
     warmUpSeconds,
     sqlite: buildOnce(() => buildSqlite('main', { users, sessions })),

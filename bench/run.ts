@@ -41,7 +41,7 @@ type Options = {
   only?: string[]
   profile?: string[] | true
   url?: string
-  rounds: number
+  rounds?: number
   postgres?: string
   out?: string
 }
@@ -51,7 +51,7 @@ const profilable = SCENARIOS.filter(({ profiled }) => profiled).map(({ name }) =
 
 const program = new Command('npm run bench --')
   .description('Measures Postern against the limits of this machine, and says how near it comes.')
-  .option('--quick', 'in under 90 seconds, on a tenth of the data; too short to be quoted')
+  .option('--quick', 'in under 90 seconds: a tenth of the data, three short rounds; not to be quoted')
   .addOption(new Option('--only <name...>', 'only these').choices(names))
   .option(
     '--url <url>',
@@ -63,7 +63,11 @@ const program = new Command('npm run bench --')
       "where the event loop's time goes in these, or in all of them, instead of measuring",
     ).choices(profilable),
   )
-  .option('--rounds <number>', 'interleaved rounds of each measurement', parseRounds, 5)
+  .option(
+    '--rounds <number>',
+    'interleaved rounds of each measurement (default: 5, with --quick 3)',
+    parseRounds,
+  )
   .option('--postgres <url>', 'a PostgreSQL server to make databases on, instead of the one from npm')
   .option(
     '--out <folder>',
