@@ -33,6 +33,9 @@ export type Settings = Readonly<{
   recoveryMs: number
   sessionLimit: number
   passwordMinLength: number
+  passwordContextWords: readonly string[]
+  /** With a slash at the end; undefined where no service is asked. */
+  pwnedPasswordsUrl: string | undefined
   hashConcurrency: number
   tokenCacheBytes: number
   corsOrigins: readonly string[]
@@ -166,6 +169,8 @@ function createSettings(values: Values, directory: string): CheckedSettings {
     recoveryMs: values.REFRESH_RECOVERY_HOURS * HOUR,
     sessionLimit: values.SESSION_LIMIT,
     passwordMinLength: values.PASSWORD_MIN_LENGTH,
+    passwordContextWords: Object.freeze(values.PASSWORD_CONTEXT_WORDS),
+    pwnedPasswordsUrl: values.PWNED_PASSWORDS_URL,
     hashConcurrency: values.HASH_CONCURRENCY ?? Math.min(availableParallelism(), 64),
     tokenCacheBytes: values.TOKEN_CACHE_MB * MEBIBYTE,
     corsOrigins: Object.freeze(values.CORS_ORIGINS),
