@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { gunzipSync } from 'node:zlib'
 import { dictionary } from '@zxcvbn-ts/language-common'
 import wordListFile from 'word-list'
 import { foldForms } from '../src/core/fold-case.ts'
@@ -18,7 +19,11 @@ const MOST_COMMON = 300_000
 /** Then half of the bits are set, which makes false alarms rarest. */
 const BITS_PER_POSITION = Math.LOG2E
 
+/** As Django 5.2 ships it; no package on npm does. */
+const DJANGO_FILE = resolve(import.meta.dirname, 'password-lists/django.txt.gz')
+
 const readLines = (file: string): string[] => readFileSync(file, 'utf8').split('\n')
+const readPackedLines = (file: string): string[] => gunzipSync(readFileSync(file)).toString().split('\n')
 
 /** What passwords are compared with, as it stands in the lists, the most common first. */
 export function readLists(): { passwords: string[]; words: string[] } {
@@ -28,8 +33,9 @@ export function readLists(): { passwords: string[]; words: string[] } {
     const length = passwordLength(password)
     return length >= DEFAULT_MIN_LENGTH || (length >= LEAST_MIN_LENGTH && rank < MOST_COMMON)
   }
+  const lists = [million, dictionary['passwords-common'], readPackedLines(DJANGO_FILE)]
   return {
-    passwords: [...million.filter(isWanted), ...dictionary['passwords-common'].filter(isWanted)],
+    passwords: lists.flatMap((list) => list.filter(isWanted)),
     words: readLines(wordListFile).filter((word) => passwordLength(word) >= DEFAULT_MIN_LENGTH),
   }
 }

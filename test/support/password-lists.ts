@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { gunzipSync } from 'node:zlib'
 import wordListFile from 'word-list'
 
 const readLines = (file: string): string[] => readFileSync(file, 'utf8').split('\n').filter(Boolean)
@@ -13,4 +14,10 @@ export const MILLION = readLines(
 export const ZXCVBN: string[] = JSON.parse(
   readFileSync(readPackaged('@zxcvbn-ts/language-common/src/passwords.json'), 'utf8'),
 )
+/** Some 20,000, the most common first. */
+export const DJANGO = gunzipSync(
+  readFileSync(new URL('../../tools/password-lists/django.txt.gz', import.meta.url)),
+)
+  .toString()
+  .split('\n')
 export const WORDS = readLines(wordListFile)
