@@ -43,13 +43,13 @@ it('the filter has every English word of 15 letters and more', () => {
 })
 
 it('the filter takes hardly any other password for one of its own', () => {
-  const tries = 300_000
+  const tries = 100_000
   let falseAlarms = 0
   for (let index = 0; index < tries; index++) {
     if (isCommonPassword(randomBytes(12).toString('base64url'))) falseAlarms += 1
   }
-  // One in a million is expected, so that seven or more come once in ten billion runs.
-  assert.ok(falseAlarms < 7, `${falseAlarms} of ${tries}`)
+  // One in a million is expected, so that five or more come once in ten million runs.
+  assert.ok(falseAlarms < 5, `${falseAlarms} of ${tries}`)
 })
 
 it('the filter is half full, so that one in a million is the rate', () => {
@@ -108,11 +108,10 @@ onSharedServer('common passwords', (server) => {
 onSharedServer(
   'common passwords with PASSWORD_MIN_LENGTH=8',
   (server) => {
-    it('register: all that Django refuses and the 3000 most common of zxcvbn are refused [V6.2.4, NIST63B-blocklist]', async () => {
-      const django = DJANGO.filter(hasLength(8))
-      const zxcvbn = ZXCVBN.filter(hasLength(8)).slice(0, MOST_COMMON)
-      assert.deepEqual([django.length, zxcvbn.length], [8354, MOST_COMMON])
-      for (const password of [...django, ...zxcvbn]) {
+    it('register: the 3000 most common of 8 characters and more are refused [V6.2.4, NIST63B-blocklist]', async () => {
+      const passwords = DJANGO.filter(hasLength(8)).slice(0, MOST_COMMON)
+      assert.equal(passwords.length, MOST_COMMON)
+      for (const password of passwords) {
         const json = { username: 'somebody', email: 'somebody@example.com', password }
         const reply = await server().call('POST', `${API}/auth/register`, { json })
         assertProblem(reply, { status: 422, code: 'validation_failed', pointers: ['/password'] })
