@@ -1,8 +1,10 @@
 import { type Clock, systemClock } from './core/clock.ts'
 import { createKeyring, type Keyring } from './core/security/keyring.ts'
 import { createPasswords, type Passwords } from './core/security/passwords.ts'
+import { createPseudonyms, type Pseudonym } from './core/security/pseudonyms.ts'
 import { createTokens, type Tokens } from './core/security/tokens.ts'
 import { type CheckedSettings, latestRetryMs, type Settings } from './core/settings.ts'
+import { type OpenCounters, openCounters } from './counters/open.ts'
 import { createDatabaseClock, type DatabaseClock } from './database/clock.ts'
 import { type Database, openDatabase } from './database/connection.ts'
 import { migrate } from './database/migrate.ts'
@@ -22,6 +24,10 @@ export type Context = Readonly<{
   /** Undefined where PWNED_PASSWORDS_URL is unset. */
   pwnedPasswords: PwnedPasswords | undefined
   tokens: Tokens
+  counters: OpenCounters
+  pseudonym: Pseudonym
+  /** Closes what the context has opened. */
+  close(): Promise<void>
 }>
 
 /** What an operator's command works with: no keys, so the server's secret is not needed. */
@@ -34,7 +40,7 @@ export type Warn = (message: string) => void
 const emitWarning: Warn = (message) => process.emitWarning(message)
 
 /**
- * Opens the database, brings its tables up to date, and loads the keys. Whoever calls closes `database`.
+ * Opens the database, brings its tables up to date, and loads the keys. Whoever calls closes it.
  * @param localClock what tells the time on this machine
  * @param warn where that is told, once, when it happens
  * @throws StartupError in one line for the operator
@@ -52,6 +58,7 @@ export async function createContext(
     const signingKeys = await loadSigningKeys(database, clock, settings)
     const keyring = createKeyring({ ...settings, signingKeys })
     const { publicUrl } = settings
+    const counters = await openCounters(settings.rateLimitUrl, database, clock)
     return {
       settings,
       database,
@@ -69,6 +76,12 @@ export async function createContext(
         cacheBytes: settings.tokenCacheBytes,
         refreshLeewayMs: latestRetryMs(settings),
       }),
+      counters,
+      pseudonym: createPseudonyms(settings.secretKey),
+      async close() {
+        await counters.close()
+        await database.close()
+      },
     }
   } catch (error) {
     await database.close()

@@ -32,10 +32,10 @@ export async function startServer(settings: Settings, log: Logger, isFirst: bool
     const stopJobs = startJobs(context, log)
     stopOnSignal(log, async () => {
       await Promise.all([closeWithin(app, GRACE_MS), stopJobs()])
-      await context.database.close()
+      await context.close()
     })
   } catch (error) {
-    await context.database.close()
+    await context.close()
     throw error
   }
 }

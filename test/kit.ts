@@ -138,7 +138,8 @@ export async function startServer(
   const { settings } = loadSettings({ env, directory: '/nonexistent' })
   const warnings: string[] = []
   const open = (given: Settings) => openServer(given, clock, (message) => warnings.push(message))
-  let current = await open({ ...settings, ...overrides })
+  // What is tested is not the limits, but where a test says so.
+  let current = await open({ ...settings, rateLimits: false, ...overrides })
   return {
     kind,
     clock,
@@ -173,7 +174,7 @@ async function openServer(settings: Settings, clock: Clock, warn: Warn) {
   const app = await createApp(context, pino({ level: 'silent' }))
   const close = async () => {
     await app.close()
-    await context.database.close()
+    await context.close()
   }
   return { context, app, close }
 }
