@@ -2,6 +2,7 @@ import { flushCompileCache } from 'node:module'
 import type { Logger } from 'pino'
 import { createApp } from './app.ts'
 import { createContext } from './context.ts'
+import { systemClock } from './core/clock.ts'
 import { StartupError } from './core/problems.ts'
 import type { Settings } from './core/settings.ts'
 import type { App } from './http/app-type.ts'
@@ -22,7 +23,7 @@ const LEAST_POOL_THREADS = 2
 export async function startServer(settings: Settings, log: Logger, isFirst: boolean): Promise<void> {
   // Read by libuv when its first thread starts: as many as may hash, since each more leaves the caches of the others colder.
   process.env.UV_THREADPOOL_SIZE = String(Math.max(LEAST_POOL_THREADS, settings.hashConcurrency))
-  const context = await createContext(settings)
+  const context = await createContext(settings, systemClock, (message) => log.warn(message))
   try {
     const app = await createApp(context, log)
     const address = await listen(app, settings)
