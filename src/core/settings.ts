@@ -99,15 +99,34 @@ export function loadSettings(options: SettingsOptions = {}): Loaded<Settings> {
  * The settings as they can be told without writing.
  * @throws StartupError that names every invalid variable, one on each line
  */
-export function checkSettings({
+export function checkSettings(options: SettingsOptions = {}): Loaded<CheckedSettings> {
+  const { settings, errors, warnings } = inspectSettings(options)
+  if (!settings) throw new StartupError(['Invalid settings:', ...errors].join('\n  '))
+  return { settings, warnings: [...warnings, ...warnOf(settings)] }
+}
+
+export type InspectedSettings = Readonly<{
+  /** Undefined while there are errors. */
+  settings: CheckedSettings | undefined
+  /** One for each invalid variable. */
+  errors: readonly string[]
+  /** About `.env` itself. */
+  warnings: readonly string[]
+  /** The variables that are set, and the files that they came from. */
+  given: RawSettings['given']
+  files: RawSettings['files']
+}>
+
+/** What is so and what is wrong, without writing or throwing. */
+export function inspectSettings({
   env = process.env,
   directory = process.cwd(),
-}: SettingsOptions = {}): Loaded<CheckedSettings> {
+}: SettingsOptions = {}): InspectedSettings {
   const raw = readRawSettings(env, directory)
   const values = parseValues(raw)
-  if (raw.errors.length > 0) throw new StartupError(['Invalid settings:', ...raw.errors].join('\n  '))
-  const settings = createSettings(values, directory)
-  return { settings, warnings: [...raw.warnings, ...warnOf(settings)] }
+  const { errors, warnings, given, files } = raw
+  const settings = errors.length === 0 ? createSettings(values, directory) : undefined
+  return { settings, errors, warnings, given, files }
 }
 
 /** What the texts stand for; where errors are added, the values are incomplete. */

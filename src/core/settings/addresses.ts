@@ -111,9 +111,12 @@ export function defaultPublicUrl(listenHost: string, port: number): string {
 /** Whether what is sent to this URL can be read on the way: plain HTTP that leaves the machine. */
 export function travelsInTheClear(url: string): boolean {
   const { protocol, hostname } = new URL(url)
-  const isLoopback = /^(127\.\d+\.\d+\.\d+|\[::1\]|(.+\.)?localhost)$/.test(hostname)
-  return protocol === 'http:' && !isLoopback
+  return protocol === 'http:' && !isLoopback(hostname)
 }
+
+/** Whether a host, as in a URL or bare, is this machine itself. */
+export const isLoopback = (host: string): boolean =>
+  /^(127\.\d+\.\d+\.\d+|\[?::1\]?|(.+\.)?localhost)$/.test(host)
 
 /** Exact origins (RFC 6454 section 6.2) with commas between them. */
 export const origins: Kind<readonly string[]> = {

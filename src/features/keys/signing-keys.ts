@@ -54,12 +54,13 @@ async function storeSigningKey(db: Db, key: SigningKey, clock: Clock, { secretKe
 
 async function openSigningKey(
   db: Db,
-  { kid, algorithm, public_jwk, sealed_private_jwk }: StoredSigningKey,
+  stored: StoredSigningKey,
   { secretKey, secretKeyPrevious }: Secrets,
 ): Promise<SigningKey> {
-  let privateJwk = open(sealingKey(secretKey), sealed_private_jwk, kid)
+  const { kid } = stored
+  let privateJwk = unsealPrivateJwk(stored, secretKey)
   if (privateJwk === undefined && secretKeyPrevious !== undefined) {
-    privateJwk = open(sealingKey(secretKeyPrevious), sealed_private_jwk, kid)
+    privateJwk = unsealPrivateJwk(stored, secretKeyPrevious)
     if (privateJwk !== undefined)
       await resealSigningKey(db, kid, seal(sealingKey(secretKey), privateJwk, kid))
   }
@@ -68,10 +69,21 @@ async function openSigningKey(
       `The signing key ${kid} was sealed with another SECRET_KEY: set that one, or set it as SECRET_KEY_PREVIOUS`,
     )
   }
-  return {
-    kid,
-    algorithm: algorithm as SigningKey['algorithm'],
-    publicJwk: JSON.parse(public_jwk),
-    privateJwk: JSON.parse(privateJwk),
-  }
+  return toSigningKey(stored, privateJwk)
 }
+
+/** The private key as a JWK in JSON; undefined when it was sealed with another secret, or altered. */
+export const unsealPrivateJwk = (
+  { kid, sealed_private_jwk }: StoredSigningKey,
+  secretKey: string,
+): string | undefined => open(sealingKey(secretKey), sealed_private_jwk, kid)
+
+export const toSigningKey = (
+  { kid, algorithm, public_jwk }: StoredSigningKey,
+  privateJwk: string,
+): SigningKey => ({
+  kid,
+  algorithm: algorithm as SigningKey['algorithm'],
+  publicJwk: JSON.parse(public_jwk),
+  privateJwk: JSON.parse(privateJwk),
+})

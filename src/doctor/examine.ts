@@ -1,0 +1,64 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { debuglog } from 'node:util'
+import { type Clock, SECOND, systemClock } from '../core/clock.ts'
+import type { SettingsOptions } from '../core/settings.ts'
+import { type CheckDescription, type Finding, type Group, NotLookedAt } from './check.ts'
+import { GROUPS } from './groups.ts'
+import { createScene, type Scene } from './scene.ts'
+
+/** More than a database needs to refuse a connection and then a query. */
+const LIMIT_MS = 15 * SECOND
+
+const NOT_LOOKED_AT = {
+  level: 'warning',
+  why: 'What was not looked at may be wrong',
+  mend: 'Mend what keeps it from being looked at, and run `postern doctor` again',
+} as const
+
+/** Everything that `examine` may say, in the order in which it does. */
+export const DESCRIPTIONS: readonly CheckDescription[] = GROUPS.flatMap(({ name, checks }) => [
+  ...checks,
+  { id: `${name}.not_looked_at`, ...NOT_LOOKED_AT },
+])
+
+const debug = debuglog('postern')
+
+/**
+ * Looks at everything, one group after the other, for 15 seconds each at most. It changes nothing, creates nothing, and
+ * does not throw: what keeps it from looking is a finding.
+ */
+export async function examine(options: SettingsOptions = {}, clock: Clock = systemClock): Promise<Finding[]> {
+  const scene = createScene(options, clock)
+  const findings: Finding[] = []
+  try {
+    for (const group of GROUPS) findings.push(...(await examineGroup(group, scene)))
+    return findings
+  } finally {
+    await scene.close()
+  }
+}
+
+async function examineGroup(group: Group, scene: Scene): Promise<Finding[]> {
+  const ending = new AbortController()
+  const timeOut = sleep(LIMIT_MS, [], { signal: ending.signal }).then(() => {
+    throw new NotLookedAt(`it took longer than ${LIMIT_MS / SECOND} seconds`)
+  })
+  timeOut.catch(() => {})
+  try {
+    return await Promise.race([group.examine(scene), timeOut])
+  } catch (error) {
+    debug('%o', error)
+    return [
+      { check: `${group.name}.not_looked_at`, what: `Not looked at: ${reasonOf(error)}`, ...NOT_LOOKED_AT },
+    ]
+  } finally {
+    ending.abort()
+  }
+}
+
+/** The message of an error that is not ours could hold a secret. */
+function reasonOf(error: unknown): string {
+  if (error instanceof NotLookedAt) return error.message
+  const { code, name } = error as NodeJS.ErrnoException
+  return `it failed (${code ?? name}); NODE_DEBUG=postern shows where`
+}
