@@ -27,43 +27,47 @@ export const byGathering = (description: CheckDescription): Check<unknown> => ({
 })
 
 /** Checks that judge the same facts. */
-export type Group = Readonly<{
+export type Group<Facts = never> = Readonly<{
   name: string
   checks: readonly CheckDescription[]
+  /** Looks at the world and judges what is there. */
   examine(scene: Scene): Promise<Finding[]>
+  judge: (facts: Facts) => Finding[]
 }>
 
 /**
- * @param gather looks at the world, and changes nothing in it; undefined where the group does not apply. Where it throws
- *   `Unusable`, that is all that is found
+ * @param gather changes nothing in the world; undefined where the group does not apply. Where it throws `Unusable`, that
+ *   is all that is found
  */
 export function defineGroup<Facts>(
   name: string,
   gather: (scene: Scene) => Promise<Facts | undefined> | Facts | undefined,
   checks: readonly Check<NoInfer<Facts>>[],
-): Group {
+): Group<Facts> {
+  const judge = (facts: Facts) => checks.flatMap((check) => judgeBy(check, facts))
   return {
     name,
     checks,
+    judge,
     async examine(scene) {
       try {
         const facts = await gather(scene)
-        return facts === undefined ? [] : checks.flatMap((check) => judge(check, facts))
+        return facts === undefined ? [] : judge(facts)
       } catch (error) {
         const check = error instanceof Unusable && checks.find(({ id }) => id === error.check)
         if (!check) throw error
-        return describe(check, error.found)
+        return tell(check, error.found)
       }
     },
   }
 }
 
-function judge<Facts>(check: Check<Facts>, facts: Facts): Finding[] {
+function judgeBy<Facts>(check: Check<Facts>, facts: Facts): Finding[] {
   const found = [check.find(facts) || []].flat()
-  return found.length === 0 ? [{ check: check.id, level: 'ok' }] : describe(check, found)
+  return found.length === 0 ? [{ check: check.id, level: 'ok' }] : tell(check, found)
 }
 
-const describe = ({ id, level, why, mend }: CheckDescription, found: readonly string[]): Finding[] =>
+const tell = ({ id, level, why, mend }: CheckDescription, found: readonly string[]): Finding[] =>
   found.map((what) => ({ check: id, level, what, why, mend }))
 
 /** Found while gathering, and then there is nothing for the other checks of the group to judge. */

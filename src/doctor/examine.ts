@@ -10,18 +10,22 @@ import { createScene, type Scene } from './scene.ts'
 const LIMIT_MS = 15 * SECOND
 
 const NOT_LOOKED_AT = {
+  id: 'doctor.not_looked_at',
   level: 'warning',
   why: 'What was not looked at may be wrong',
   mend: 'Mend what keeps it from being looked at, and run `postern doctor` again',
-} as const
+} as const satisfies CheckDescription
 
 /** Everything that `examine` may say, in the order in which it does. */
-export const DESCRIPTIONS: readonly CheckDescription[] = GROUPS.flatMap(({ name, checks }) => [
-  ...checks,
-  { id: `${name}.not_looked_at`, ...NOT_LOOKED_AT },
-])
+export const DESCRIPTIONS: readonly CheckDescription[] = [
+  ...GROUPS.flatMap(({ checks }) => checks),
+  NOT_LOOKED_AT,
+]
 
 const debug = debuglog('postern')
+
+/** A group that could not be looked at, and why. */
+type Omission = { group: string; reason: string }
 
 /**
  * Looks at everything, one group after the other, for 15 seconds each at most. It changes nothing, creates nothing, and
@@ -30,17 +34,22 @@ const debug = debuglog('postern')
 export async function examine(options: SettingsOptions = {}, clock: Clock = systemClock): Promise<Finding[]> {
   const scene = createScene(options, clock)
   const findings: Finding[] = []
+  const omissions: Omission[] = []
   try {
-    for (const group of GROUPS) findings.push(...(await examineGroup(group, scene)))
-    return findings
+    for (const group of GROUPS) {
+      const found = await examineGroup(group, scene)
+      if (Array.isArray(found)) findings.push(...found)
+      else omissions.push(found)
+    }
+    return [...findings, ...tellOmissions(omissions)]
   } finally {
     await scene.close()
   }
 }
 
-async function examineGroup(group: Group, scene: Scene): Promise<Finding[]> {
+async function examineGroup(group: Group, scene: Scene): Promise<Finding[] | Omission> {
   const ending = new AbortController()
-  const timeOut = sleep(LIMIT_MS, [], { signal: ending.signal }).then(() => {
+  const timeOut = sleep(LIMIT_MS, undefined, { signal: ending.signal }).then(() => {
     throw new NotLookedAt(`it took longer than ${LIMIT_MS / SECOND} seconds`)
   })
   timeOut.catch(() => {})
@@ -48,9 +57,7 @@ async function examineGroup(group: Group, scene: Scene): Promise<Finding[]> {
     return await Promise.race([group.examine(scene), timeOut])
   } catch (error) {
     debug('%o', error)
-    return [
-      { check: `${group.name}.not_looked_at`, what: `Not looked at: ${reasonOf(error)}`, ...NOT_LOOKED_AT },
-    ]
+    return { group: group.name, reason: reasonOf(error) }
   } finally {
     ending.abort()
   }
@@ -61,4 +68,12 @@ function reasonOf(error: unknown): string {
   if (error instanceof NotLookedAt) return error.message
   const { code, name } = error as NodeJS.ErrnoException
   return `it failed (${code ?? name}); NODE_DEBUG=postern shows where`
+}
+
+function tellOmissions(omissions: readonly Omission[]): Finding[] {
+  const { id, ...description } = NOT_LOOKED_AT
+  return [...Map.groupBy(omissions, ({ reason }) => reason)].map(([reason, omitted]) => {
+    const groups = omitted.map(({ group }) => group).join(', ')
+    return { check: id, what: `Not looked at: ${groups}; ${reason}`, ...description }
+  })
 }

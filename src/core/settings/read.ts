@@ -28,7 +28,12 @@ export type RawSettings = {
 /** One place that variables come from; `suffix` marks it in messages. */
 type Source = Readonly<{ variables: Environment; suffix: string }>
 
-const SECRETS = VARIABLE_NAMES.filter((name) => fileVariable(name) !== undefined)
+/** The URL of an SQLite database alone, of those that may be secret, never is. */
+const holdsSecret = (variables: Environment): boolean =>
+  VARIABLE_NAMES.some((name) => {
+    const text = fileVariable(name) && variables[name]
+    return Boolean(text && !/^sqlite/i.test(text))
+  })
 
 /**
  * The variables as text, from the environment and then from `.env` in the directory.
@@ -41,8 +46,7 @@ export function readRawSettings(env: Environment, directory: string): RawSetting
   const content = collect(() => readDotenv(directory)) ?? ''
   const dotenv = parseEnv(content)
   raw.warnings.push(...warnOfUnknownKeys(dotenv), ...warnOfUnreadLines(content))
-  if (SECRETS.some((name) => dotenv[name]))
-    raw.files.push({ label: '.env', path: resolve(directory, '.env') })
+  if (holdsSecret(dotenv)) raw.files.push({ label: '.env', path: resolve(directory, '.env') })
   const sources = [
     { variables: env, suffix: '' },
     { variables: dotenv, suffix: ' (in .env)' },
