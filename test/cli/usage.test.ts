@@ -16,6 +16,7 @@ const COMMANDS = [
   [],
   ['serve'],
   ['migrate'],
+  ['doctor'],
   ['users'],
   ['users', 'create'],
   ['users', 'list'],
