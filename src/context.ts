@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from './core/clock.ts'
+import { StartupError } from './core/problems.ts'
 import { createKeyring, type Keyring } from './core/security/keyring.ts'
 import { createPasswords, type Passwords } from './core/security/passwords.ts'
 import { createTokens, type Tokens } from './core/security/tokens.ts'
@@ -7,6 +8,7 @@ import { createDatabaseClock, type DatabaseClock } from './database/clock.ts'
 import { type Database, openDatabase } from './database/connection.ts'
 import { migrate } from './database/migrate.ts'
 import type { Db } from './database/tables.ts'
+import { openAuditLog, recordMigrations } from './features/audit/open-audit-log.ts'
 import { loadSigningKeys } from './features/keys/signing-keys.ts'
 
 /** Everything a service may use that is not its input. Built once, at start. */
@@ -19,7 +21,12 @@ export type Context = Readonly<{
   keyring: Keyring
   passwords: Passwords
   tokens: Tokens
+  /** Of the chain of audit events. */
+  chainKey: Buffer
 }>
+
+const FOREIGN_CHAIN_KEY =
+  'The key of the audit log was sealed with another SECRET_KEY: set that one, or set it as SECRET_KEY_PREVIOUS'
 
 /** What an operator's command works with: no keys, so the server's secret is not needed. */
 export type OperatorContext = Pick<Context, 'database' | 'db' | 'clock' | 'passwords'> &
@@ -33,10 +40,13 @@ export type OperatorContext = Pick<Context, 'database' | 'db' | 'clock' | 'passw
 export async function createContext(settings: Settings, localClock: Clock = systemClock): Promise<Context> {
   const database = await openDatabase(settings.database, localClock)
   try {
-    await migrate(database)
+    const migrated = await migrate(database)
     const databaseClock = await createDatabaseClock(database, localClock)
     const { clock } = databaseClock
+    const chainKey = await openAuditLog(database.db, clock, settings)
+    await recordMigrations(database.db, clock, migrated)
     const signingKeys = await loadSigningKeys(database, clock, settings)
+    if (!chainKey) throw new StartupError(FOREIGN_CHAIN_KEY)
     const keyring = createKeyring({ ...settings, signingKeys })
     const { publicUrl } = settings
     return {
@@ -55,6 +65,7 @@ export async function createContext(settings: Settings, localClock: Clock = syst
         cacheBytes: settings.tokenCacheBytes,
         refreshLeewayMs: latestRetryMs(settings),
       }),
+      chainKey,
     }
   } catch (error) {
     await database.close()

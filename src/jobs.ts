@@ -1,6 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Context } from './context.ts'
-import { MINUTE } from './core/clock.ts'
+import { MINUTE, SECOND } from './core/clock.ts'
+import { pruneEvents } from './features/audit/prune-events.ts'
+import { createSealer } from './features/audit/seal-events.ts'
 import { cleanUpSessions } from './features/sessions/clean-up-sessions.ts'
 
 type Job = { name: string; everyMs: number; run: (context: Context, signal: AbortSignal) => Promise<unknown> }
@@ -8,16 +10,23 @@ type Job = { name: string; everyMs: number; run: (context: Context, signal: Abor
 const JOBS: Job[] = [
   { name: 'synchronize clock', everyMs: MINUTE, run: ({ databaseClock }) => databaseClock.synchronize() },
   { name: 'clean up sessions', everyMs: 10 * MINUTE, run: cleanUpSessions },
+  { name: 'prune audit events', everyMs: 10 * MINUTE, run: pruneEvents },
 ]
+
+/** How long the last audit events may take to be sealed when the process stops; others seal what is left. */
+const LAST_SEAL_MS = 2 * SECOND
 
 /**
  * Runs what has to be done now and then. Nodes need not agree on who does it: each job may run on all of them.
- * @returns stops the jobs, and waits for those under way
+ * @returns stops the jobs, waits for those under way, and seals what has come last: call it after the last request
  */
 export function startJobs(context: Context, log: FastifyBaseLogger): () => Promise<void> {
-  const stops = JOBS.map((job) => startJob(context, log, job))
+  const seal = createSealer(context, log)
+  const sealing: Job = { name: 'seal audit events', everyMs: SECOND, run: (_context, signal) => seal(signal) }
+  const stops = [...JOBS, sealing].map((job) => startJob(context, log, job))
   return async () => {
     await Promise.all(stops.map((stop) => stop()))
+    await seal(AbortSignal.timeout(LAST_SEAL_MS))
   }
 }
 
