@@ -2,8 +2,10 @@ import { type Clock, systemClock } from './core/clock.ts'
 import { StartupError } from './core/problems.ts'
 import { createKeyring, type Keyring } from './core/security/keyring.ts'
 import { createPasswords, type Passwords } from './core/security/passwords.ts'
+import { createPseudonyms, type Pseudonym } from './core/security/pseudonyms.ts'
 import { createTokens, type Tokens } from './core/security/tokens.ts'
 import { type CheckedSettings, latestRetryMs, type Settings } from './core/settings.ts'
+import { type OpenCounters, openCounters } from './counters/open.ts'
 import { createDatabaseClock, type DatabaseClock } from './database/clock.ts'
 import { type Database, openDatabase } from './database/connection.ts'
 import { migrate } from './database/migrate.ts'
@@ -23,6 +25,10 @@ export type Context = Readonly<{
   tokens: Tokens
   /** Of the chain of audit events. */
   chainKey: Buffer
+  counters: OpenCounters
+  pseudonym: Pseudonym
+  /** Closes what the context has opened. */
+  close(): Promise<void>
 }>
 
 const FOREIGN_CHAIN_KEY =
@@ -33,7 +39,7 @@ export type OperatorContext = Pick<Context, 'database' | 'db' | 'clock' | 'passw
   Readonly<{ settings: CheckedSettings }>
 
 /**
- * Opens the database, brings its tables up to date, and loads the keys. Whoever calls closes `database`.
+ * Opens the database, brings its tables up to date, and loads the keys. Whoever calls closes it.
  * @param localClock what tells the time on this machine
  * @throws StartupError in one line for the operator
  */
@@ -49,6 +55,7 @@ export async function createContext(settings: Settings, localClock: Clock = syst
     if (!chainKey) throw new StartupError(FOREIGN_CHAIN_KEY)
     const keyring = createKeyring({ ...settings, signingKeys })
     const { publicUrl } = settings
+    const counters = await openCounters(settings.rateLimitUrl, database, clock)
     return {
       settings,
       database,
@@ -66,6 +73,12 @@ export async function createContext(settings: Settings, localClock: Clock = syst
         refreshLeewayMs: latestRetryMs(settings),
       }),
       chainKey,
+      counters,
+      pseudonym: createPseudonyms(settings.secretKey),
+      async close() {
+        await counters.close()
+        await database.close()
+      },
     }
   } catch (error) {
     await database.close()

@@ -35,10 +35,10 @@ export async function startServer(settings: Settings, log: Logger, isFirst: bool
     stopOnSignal(log, async () => {
       await closeWithin(app, GRACE_MS)
       await stopJobs()
-      await context.database.close()
+      await context.close()
     })
   } catch (error) {
-    await context.database.close()
+    await context.close()
     throw error
   }
 }

@@ -134,7 +134,8 @@ export async function startServer(
   const database = await createTestDatabase(kind)
   const env = { DATABASE_URL: database.url, SECRET_KEY }
   const { settings } = loadSettings({ env, directory: '/nonexistent' })
-  let current = await open({ ...settings, ...overrides }, clock)
+  // What is tested is not the limits, but where a test says so.
+  let current = await open({ ...settings, rateLimits: false, ...overrides }, clock)
   return {
     kind,
     clock,
@@ -168,7 +169,7 @@ async function open(settings: Settings, clock: Clock) {
   const app = await createApp(context, pino({ level: 'silent' }))
   const close = async () => {
     await app.close()
-    await context.database.close()
+    await context.close()
   }
   return { context, app, close }
 }

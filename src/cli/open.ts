@@ -1,9 +1,7 @@
 import { existsSync } from 'node:fs'
 import type { OperatorContext } from '../context.ts'
 import { systemClock } from '../core/clock.ts'
-import { StartupError } from '../core/problems.ts'
 import { createPasswords } from '../core/security/passwords.ts'
-import { findKeptSecretKey } from '../core/settings/kept-secret-key.ts'
 import { type CheckedSettings, checkSettings, loadSettings, type Settings } from '../core/settings.ts'
 import { createDatabaseClock } from '../database/clock.ts'
 import { type Database, openDatabase } from '../database/connection.ts'
@@ -11,6 +9,7 @@ import { migrate, pendingMigrations } from '../database/migrate.ts'
 import { openOperatorAuditLog, recordMigrations } from '../features/audit/open-audit-log.ts'
 import { CommandFailure } from './failures.ts'
 import { warn } from './output.ts'
+import { findSecretKey } from './secret-key.ts'
 
 type Work<T> = (operator: OperatorContext) => Promise<T>
 
@@ -81,17 +80,6 @@ export async function withDatabase<T>(
     return await work(database)
   } finally {
     await database.close()
-  }
-}
-
-/** The secret of the server, where this operator has it: none is made, and one that cannot be read is none. */
-export function findSecretKey({ secretKey, database }: CheckedSettings): string | undefined {
-  if (secretKey !== undefined || database.kind !== 'sqlite') return secretKey
-  try {
-    return findKeptSecretKey(database.file)
-  } catch (error) {
-    if (error instanceof StartupError) return undefined
-    throw error
   }
 }
 

@@ -8,6 +8,7 @@ export type Tables = {
   signing_keys: SigningKeysTable
   audit_events: AuditEventsTable
   audit_chain: AuditChainTable
+  sign_in_failures: SignInFailuresTable
 }
 
 /** What every query function takes first: the database, or a transaction on it. */
@@ -112,6 +113,16 @@ export type AuditChainTable = {
   sealed_at: Timestamp
   /** Signs the five columns before it. */
   mac: string
+}
+
+/** Failures in a row: of guesses at a name, whether anybody has it or not, of those from a device, or of proofs. */
+export type SignInFailuresTable = {
+  /** A MAC: who reads the table learns no names. */
+  key: string
+  failures: number
+  /** No try is looked at before. */
+  next_try_at: Timestamp
+  failed_at: Timestamp
 }
 
 export type User = Selectable<UsersTable>

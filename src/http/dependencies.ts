@@ -4,6 +4,7 @@ import { type Caller, createCaller } from '../core/caller.ts'
 import { Problem } from '../core/problems.ts'
 import { type Authenticated, authenticate } from '../features/sessions/authenticate.ts'
 import type { App } from './app-type.ts'
+import { clientAddress } from './forwarding.ts'
 
 /** RFC 6750 section 2.1, the scheme in any case (RFC 9110 section 11.1). */
 const BEARER = /^bearer(?: +(.*))?$/i
@@ -19,7 +20,7 @@ declare module 'fastify' {
 export function rememberCallers(app: App): void {
   app.decorateRequest('caller')
   app.addHook('onRequest', (request, _reply, done) => {
-    request.caller = createCaller(request.ip, request.headers['user-agent'], request.id)
+    request.caller = createCaller(clientAddress(request), request.headers['user-agent'], request.id)
     done()
   })
 }

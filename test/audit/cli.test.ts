@@ -106,7 +106,7 @@ onEachDatabase('postern audit', ({ start }) => {
     const { SECRET_KEY: _, ...env } = cliEnv(server)
     const without = await runCli(['audit', 'verify'], { env })
     assert.equal(without.code, 1)
-    assert.match(without.stderr, /^postern: Without SECRET_KEY nothing can be verified/)
+    assert.match(without.stderr, /^postern: There is no secret key yet: set SECRET_KEY/)
   })
 
   it('verify: goes on after a change of SECRET_KEY', async () => {

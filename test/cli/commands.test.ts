@@ -11,8 +11,6 @@ import { cliEnv, runCli } from '../support/cli.ts'
 import { createTestDatabase, DATABASES } from '../support/databases.ts'
 import { SECRET_KEY } from '../support/secret-key.ts'
 
-const all = Object.keys(migrations)
-
 for (const kind of DATABASES) {
   describe(`postern migrate (${kind})`, async () => {
     const database = await createTestDatabase(kind)
@@ -20,8 +18,9 @@ for (const kind of DATABASES) {
     const env = { DATABASE_URL: database.url, SECRET_KEY }
 
     it('--check tells what is pending, changes nothing, and exits with 1 until there is nothing', async () => {
+      const names = Object.keys(migrations)
       const pending = await runCli(['migrate', '--check'], { env })
-      assert.deepEqual([pending.code, pending.stdout], [1, all.map((name) => `${name}\n`).join('')])
+      assert.deepEqual([pending.code, pending.stdout], [1, `${names.join('\n')}\n`])
       if (database.settings.kind === 'sqlite') assert.ok(!existsSync(database.settings.file))
 
       const early = await runCli(['users', 'list'], { env })
@@ -29,7 +28,7 @@ for (const kind of DATABASES) {
       assert.match(early.stderr, /^postern: .*`postern migrate`.*\n$/)
 
       const applied = await runCli(['migrate', '--json'], { env })
-      assert.deepEqual([applied.code, JSON.parse(applied.stdout)], [0, { applied: all }])
+      assert.deepEqual([applied.code, JSON.parse(applied.stdout)], [0, { applied: names }])
       const done = await runCli(['migrate', '--check', '--json'], { env })
       assert.deepEqual([done.code, JSON.parse(done.stdout)], [0, { pending: [] }])
       const again = await runCli(['migrate'], { env })

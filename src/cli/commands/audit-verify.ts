@@ -7,9 +7,10 @@ import { findChain } from '../../features/audit/chain-queries.ts'
 import { readKept, verifyAgainst } from '../../features/audit/verify-against.ts'
 import { type Verification, verifyChain } from '../../features/audit/verify-chain.ts'
 import { CommandFailure, FAILED } from '../failures.ts'
-import { findSecretKey, withTables } from '../open.ts'
+import { withTables } from '../open.ts'
 import { complain, count, printJson, say, visible, warn } from '../output.ts'
 import { createProgress } from '../progress.ts'
+import { getSecretKey } from '../secret-key.ts'
 
 export type VerifyOptions = { against?: string; json?: boolean }
 
@@ -34,10 +35,8 @@ export async function verifyAudit({ against, json }: VerifyOptions): Promise<voi
 }
 
 async function getChainKey({ db, settings }: OperatorContext): Promise<Buffer> {
-  const secretKey = findSecretKey(settings)
-  if (secretKey === undefined) throw new CommandFailure('Without SECRET_KEY nothing can be verified: set it')
   const { secretKeyPrevious } = settings
-  const key = await findChainKey(db, { secretKey, secretKeyPrevious })
+  const key = await findChainKey(db, { secretKey: getSecretKey(settings), secretKeyPrevious })
   if (key) return key
   throw new CommandFailure(
     'The key of the audit log is gone, or was sealed with another SECRET_KEY: nothing can be verified',

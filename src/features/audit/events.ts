@@ -18,15 +18,18 @@ export const AUDIT_EVENT_TYPES = [
   'user.password_changed',
   'user.disabled',
   'user.enabled',
+  'user.unlocked',
   'user.deleted',
   'session.recovered',
   'session.reuse_detected',
   'session.ended',
   'sessions.ended',
+  'limit.reached',
   'key.created',
   'key.resealed',
   'database.migrated',
   'server.started',
+  'server.proxy_untrusted',
   'audit.rolled_back',
 ] as const
 

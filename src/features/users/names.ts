@@ -25,6 +25,10 @@ export function emailKey(email: string): string {
 
 export const isEmailShaped = (text: string): boolean => text.includes('@')
 
+/** The form in which what somebody signs in with is compared: no username has the shape of an address. */
+export const identifierKey = (identifier: string): string =>
+  isEmailShaped(identifier) ? emailKey(identifier) : usernameKey(identifier)
+
 /**
  * The username as it is kept: NFKC.
  * @throws Problem `validation_failed`
