@@ -47,7 +47,7 @@ onEachDatabase('postern audit', ({ start }) => {
     })
   })
 
-  it('[V16.4.2] verify: names the first break, and exits with 1', async () => {
+  it('verify: names the first break, and exits with 1', async () => {
     const server = await startChain(start, 12)
     const env = cliEnv(server)
     const { db } = server.context

@@ -164,7 +164,7 @@ onEachDatabase('sealing the audit log', ({ start }) => {
     assert.equal((await verify(server)).last, 6)
   })
 
-  it('[V16.4.2] an older state put back under a running server is noticed, told and written down', async () => {
+  it('an older state put back under a running server is noticed, told and written down', async () => {
     const server = await startChain(start, 5)
     const { db } = server.context
     const { lines, log } = createLog('error')

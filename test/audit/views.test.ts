@@ -141,7 +141,7 @@ onEachDatabase('reading the audit log', ({ start }) => {
     assert.ok((await count(`since=${local}&limit=100`)) > 5)
   })
 
-  it('[V8.2.1] the whole log is for superusers alone', async () => {
+  it('the whole log is for superusers alone', async () => {
     const server = await start()
     const ada = await server.register()
     const refused = { status: 403, code: 'not_enough_permissions', detail: 'Not enough permissions' }
