@@ -1,8 +1,11 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Context } from './context.ts'
+
 import { MINUTE, SECOND } from './core/clock.ts'
+import { cleanUpCounters } from './counters/clean-up-counters.ts'
 import { pruneEvents } from './features/audit/prune-events.ts'
 import { createSealer } from './features/audit/seal-events.ts'
+
 import { cleanUpFailures } from './features/passwords/clean-up-failures.ts'
 import { cleanUpSessions } from './features/sessions/clean-up-sessions.ts'
 
@@ -11,6 +14,7 @@ type Job = { name: string; everyMs: number; run: (context: Context, signal: Abor
 const JOBS: Job[] = [
   { name: 'synchronize clock', everyMs: MINUTE, run: ({ databaseClock }) => databaseClock.synchronize() },
   { name: 'clean up sessions', everyMs: 10 * MINUTE, run: cleanUpSessions },
+  { name: 'clean up counters', everyMs: 10 * MINUTE, run: cleanUpCounters },
   { name: 'clean up failures', everyMs: 10 * MINUTE, run: cleanUpFailures },
   { name: 'prune audit events', everyMs: 10 * MINUTE, run: pruneEvents },
 ]

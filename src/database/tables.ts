@@ -9,6 +9,7 @@ export type Tables = {
   audit_events: AuditEventsTable
   audit_chain: AuditChainTable
   sign_in_failures: SignInFailuresTable
+  counters: CountersTable
 }
 
 /** What every query function takes first: the database, or a transaction on it. */
@@ -123,6 +124,14 @@ export type SignInFailuresTable = {
   /** No try is looked at before. */
   next_try_at: Timestamp
   failed_at: Timestamp
+}
+
+/** Counters that all nodes share: on PostgreSQL alone. */
+export type CountersTable = {
+  /** A MAC, as in `sign_in_failures`. */
+  key: string
+  count: number
+  ends_at: Timestamp
 }
 
 export type User = Selectable<UsersTable>

@@ -31,18 +31,16 @@ async function admitStranger(
   hashThreads: number,
 ): Promise<Admission> {
   const address = addressOf(limited.caller)
-  await Promise.all([
+  await Promise.allSettled([
     limits.take(limited, 'login-address', [address]),
     limits.take(limited, 'login-address-account', [address, account]),
     limits.requireRoom('failed-accounts-address', [address]),
-  ])
-  const [failures] = await Promise.all([
-    limits.take(limited, 'failed-login-address', [address]),
-    limits.take(limited, 'login-account', [account]),
-  ])
+  ]).then(throwFirst)
+  const failures = limits.take(limited, 'failed-login-address', [address])
+  await Promise.allSettled([failures, limits.take(limited, 'login-account', [account])]).then(throwFirst)
   await limits.take(limited, 'login-server', [], hashThreads)
   return {
-    isSuspicious: failures > SUSPICIOUS_FAILURES,
+    isSuspicious: (await failures) > SUSPICIOUS_FAILURES,
     async countFailure() {
       const isFirst = (await limits.count(limited, 'failed-account-of-address', [address, account])) === 1
       if (isFirst) await limits.count(limited, 'failed-accounts-address', [address])
@@ -51,4 +49,10 @@ async function admitStranger(
       await limits.count(limited, 'failed-login-address', [address], -1)
     },
   }
+}
+
+/** Whatever comes first, the reply has what the others say. */
+function throwFirst(results: PromiseSettledResult<unknown>[]): void {
+  const refused = results.find((result) => result.status === 'rejected')
+  if (refused) throw refused.reason
 }

@@ -14,14 +14,10 @@ export async function up(db: Kysely<never>): Promise<void> {
     .column('failed_at')
     .execute()
 
-  // As rate-limiter-flexible wants it.
-  await db.schema
-    .createTable('counters')
-    .addColumn('key', 'text', (column) => column.primaryKey())
-    .addColumn('points', 'integer', (column) => column.notNull())
-    .addColumn('expire', 'bigint')
-    .execute()
-  // Counters need not survive a crash, and so need not be written twice.
-  const isPostgres = db.getExecutor().adapter instanceof PostgresAdapter
-  if (isPostgres) await sql`alter table counters set unlogged`.execute(db)
+  // In memory on SQLite. On PostgreSQL for all nodes; counters need not survive a crash, and so are written once.
+  if (!(db.getExecutor().adapter instanceof PostgresAdapter)) return
+  await sql`create unlogged table counters (key text primary key, count bigint not null, ends_at bigint not null)`.execute(
+    db,
+  )
+  await db.schema.createIndex('counters_ends_at').on('counters').column('ends_at').execute()
 }
