@@ -1,11 +1,9 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Context } from './context.ts'
-
 import { MINUTE, SECOND } from './core/clock.ts'
 import { cleanUpCounters } from './counters/clean-up-counters.ts'
 import { pruneEvents } from './features/audit/prune-events.ts'
 import { createSealer } from './features/audit/seal-events.ts'
-
 import { cleanUpFailures } from './features/passwords/clean-up-failures.ts'
 import { cleanUpSessions } from './features/sessions/clean-up-sessions.ts'
 

@@ -39,7 +39,7 @@ async function getChainKey({ db, settings }: OperatorContext): Promise<Buffer> {
   const key = await findChainKey(db, { secretKey: getSecretKey(settings), secretKeyPrevious })
   if (key) return key
   throw new CommandFailure(
-    'The key of the audit log is gone, or was sealed with another SECRET_KEY: nothing can be verified',
+    'Nothing can be verified: no server has begun the audit log yet, its key is gone, or it was sealed with another SECRET_KEY',
   )
 }
 

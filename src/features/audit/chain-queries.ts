@@ -97,17 +97,16 @@ export async function deleteSealedEvents(db: Db, from: number, to: number): Prom
   return Number(result.numDeletedRows)
 }
 
-/** An event whose number is one of those that were pruned, or beyond the end of the chain. */
-export function findStrayEvent(
-  db: Db,
-  { pruned_seq, seq }: Pick<Selectable<AuditChainTable>, 'pruned_seq' | 'seq'>,
-): Promise<Pick<StoredEvent, 'id' | 'seq'> | undefined> {
-  return db
-    .selectFrom('audit_events')
-    .select(['id', 'seq'])
-    .where('seq', 'is not', null)
-    .where((eb) => eb.or([eb('seq', '<=', pruned_seq), eb('seq', '>', seq)]))
-    .orderBy('seq')
-    .limit(1)
-    .executeTakeFirst()
+type Numbered = Pick<StoredEvent, 'id' | 'seq'>
+
+/** The first event with that number, or one below it. */
+export function findEventUpTo(db: Db, seq: number): Promise<Numbered | undefined> {
+  return selectFirst(db).where('seq', '<=', seq).executeTakeFirst()
 }
+
+/** The first event with a number above that. */
+export function findEventAbove(db: Db, seq: number): Promise<Numbered | undefined> {
+  return selectFirst(db).where('seq', '>', seq).executeTakeFirst()
+}
+
+const selectFirst = (db: Db) => db.selectFrom('audit_events').select(['id', 'seq']).orderBy('seq').limit(1)

@@ -79,12 +79,12 @@ async function findStray(db: Db, key: Buffer): Promise<Break | undefined> {
   for (;;) {
     const chain = await findChain(db)
     if (!chain || !isGenuineHead(key, chain)) return checkHead(key, chain)
-    const stray = await findStrayEvent(db, chain)
+    const pruned = await findEventUpTo(db, chain.pruned_seq)
+    if (pruned) return { what: 'was_pruned', ...pruned }
+    const stray = await findEventAbove(db, chain.seq)
     if (!stray) return undefined
-    const seq = Number(stray.seq)
-    if (seq <= chain.pruned_seq) return { what: 'was_pruned', ...stray }
-    const now = await findChain(db)
-    if (!now || !(seq <= now.seq)) return { what: 'not_sealed_here', ...stray }
+    const sealed = await findChain(db)
+    if (!sealed || !(Number(stray.seq) <= sealed.seq)) return { what: 'not_sealed_here', ...stray }
   }
 }
 
