@@ -1,6 +1,13 @@
 import type { Db } from '../../database/tables.ts'
 import { type Break, findFault, followChain, isGenuineHead, type Place, type StoredChain } from './chain.ts'
-import { FIRST_ID, findChain, findStrayEvent, listSealedEvents, listUnsealedEvents } from './chain-queries.ts'
+import {
+  FIRST_ID,
+  findChain,
+  findEventAbove,
+  findEventUpTo,
+  listSealedEvents,
+  listUnsealedEvents,
+} from './chain-queries.ts'
 
 const PAGE = 1000
 
@@ -83,8 +90,7 @@ async function findStray(db: Db, key: Buffer): Promise<Break | undefined> {
     if (pruned) return { what: 'was_pruned', ...pruned }
     const stray = await findEventAbove(db, chain.seq)
     if (!stray) return undefined
-    const sealed = await findChain(db)
-    if (!sealed || !(Number(stray.seq) <= sealed.seq)) return { what: 'not_sealed_here', ...stray }
+    if ((await findChain(db))?.seq === chain.seq) return { what: 'not_sealed_here', ...stray }
   }
 }
 
