@@ -12,6 +12,7 @@ import { migrate } from './database/migrate.ts'
 import type { Db } from './database/tables.ts'
 import { openAuditLog, recordMigrations } from './features/audit/open-audit-log.ts'
 import { loadSigningKeys } from './features/keys/signing-keys.ts'
+import { createPwnedPasswords, type PwnedPasswords } from './features/passwords/pwned-passwords.ts'
 
 /** Everything a service may use that is not its input. Built once, at start. */
 export type Context = Readonly<{
@@ -22,6 +23,8 @@ export type Context = Readonly<{
   databaseClock: DatabaseClock
   keyring: Keyring
   passwords: Passwords
+  /** Undefined where PWNED_PASSWORDS_URL is unset. */
+  pwnedPasswords: PwnedPasswords | undefined
   tokens: Tokens
   /** Of the chain of audit events. */
   chainKey: Buffer
@@ -35,15 +38,25 @@ const FOREIGN_CHAIN_KEY =
   'The key of the audit log was sealed with another SECRET_KEY: set that one, or set it as SECRET_KEY_PREVIOUS'
 
 /** What an operator's command works with: no keys, so the server's secret is not needed. */
-export type OperatorContext = Pick<Context, 'database' | 'db' | 'clock' | 'passwords'> &
+export type OperatorContext = Pick<Context, 'database' | 'db' | 'clock' | 'passwords' | 'pwnedPasswords'> &
   Readonly<{ settings: CheckedSettings }>
+
+/** Tells the operator what goes on without something that is down. */
+export type Warn = (message: string) => void
+
+const emitWarning: Warn = (message) => process.emitWarning(message)
 
 /**
  * Opens the database, brings its tables up to date, and loads the keys. Whoever calls closes it.
  * @param localClock what tells the time on this machine
+ * @param warn where that is told, once, when it happens
  * @throws StartupError in one line for the operator
  */
-export async function createContext(settings: Settings, localClock: Clock = systemClock): Promise<Context> {
+export async function createContext(
+  settings: Settings,
+  localClock: Clock = systemClock,
+  warn: Warn = emitWarning,
+): Promise<Context> {
   const database = await openDatabase(settings.database, localClock)
   try {
     const migrated = await migrate(database)
@@ -64,6 +77,7 @@ export async function createContext(settings: Settings, localClock: Clock = syst
       databaseClock,
       keyring,
       passwords: createPasswords({ concurrency: settings.hashConcurrency }),
+      pwnedPasswords: createPwnedPasswords(settings.pwnedPasswordsUrl, { clock, warn }),
       tokens: createTokens({
         keyring,
         clock,

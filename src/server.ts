@@ -2,6 +2,7 @@ import { flushCompileCache } from 'node:module'
 import type { Logger } from 'pino'
 import { createApp } from './app.ts'
 import { type Context, createContext } from './context.ts'
+import { systemClock } from './core/clock.ts'
 import { StartupError } from './core/problems.ts'
 import type { Settings } from './core/settings.ts'
 import { VERSION } from './core/version.ts'
@@ -24,7 +25,7 @@ const LEAST_POOL_THREADS = 2
 export async function startServer(settings: Settings, log: Logger, isFirst: boolean): Promise<void> {
   // Read by libuv when its first thread starts: as many as may hash, since each more leaves the caches of the others colder.
   process.env.UV_THREADPOOL_SIZE = String(Math.max(LEAST_POOL_THREADS, settings.hashConcurrency))
-  const context = await createContext(settings)
+  const context = await createContext(settings, systemClock, (message) => log.warn(message))
   try {
     const app = await createApp(context, log)
     if (isFirst) await recordStart(context)

@@ -7,6 +7,7 @@ import { createDatabaseClock } from '../database/clock.ts'
 import { type Database, openDatabase } from '../database/connection.ts'
 import { migrate, pendingMigrations } from '../database/migrate.ts'
 import { openOperatorAuditLog, recordMigrations } from '../features/audit/open-audit-log.ts'
+import { createPwnedPasswords } from '../features/passwords/pwned-passwords.ts'
 import { CommandFailure } from './failures.ts'
 import { warn } from './output.ts'
 import { findSecretKey } from './secret-key.ts'
@@ -68,7 +69,8 @@ async function createOperatorContext(
     database.db,
     secretKey === undefined ? undefined : { secretKey, secretKeyPrevious },
   )
-  return { settings, database, db: database.db, clock, passwords }
+  const pwnedPasswords = createPwnedPasswords(settings.pwnedPasswordsUrl, { clock, warn })
+  return { settings, database, db: database.db, clock, passwords, pwnedPasswords }
 }
 
 export async function withDatabase<T>(

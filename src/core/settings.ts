@@ -39,6 +39,9 @@ export type Settings = Readonly<{
   recoveryMs: number
   sessionLimit: number
   passwordMinLength: number
+  passwordContextWords: readonly string[]
+  /** With a slash at the end; undefined where no service is asked. */
+  pwnedPasswordsUrl: string | undefined
   /** How many proxies before this server are believed, or which; none when empty. */
   trustedProxies: TrustedProxies
   rateLimits: boolean
@@ -200,6 +203,8 @@ function createSettings(values: Values, directory: string): Omit<CheckedSettings
     recoveryMs: values.REFRESH_RECOVERY_HOURS * HOUR,
     sessionLimit: values.SESSION_LIMIT,
     passwordMinLength: values.PASSWORD_MIN_LENGTH,
+    passwordContextWords: Object.freeze(values.PASSWORD_CONTEXT_WORDS),
+    pwnedPasswordsUrl: values.PWNED_PASSWORDS_URL,
     trustedProxies: Object.freeze(values.TRUSTED_PROXIES),
     rateLimits: values.RATE_LIMITS,
     rateLimitUrl: values.RATE_LIMIT_URL,

@@ -88,7 +88,7 @@ onEachDatabase('counters of two nodes', ({ start, kind }) => {
   const skip = kind === 'sqlite' && 'SQLite is for one node'
   it('a hundred at once on each count as two hundred, whatever the order of their keys', {
     skip,
-  }, async () => {
+  }, async (t) => {
     const { context, clock, settings } = await start()
     const other = await openDatabase(settings.database)
     t.after(() => other.close())

@@ -30,6 +30,16 @@ export const publicUrl: Kind<string> = {
   },
 }
 
+/** Where a range API is asked for what it knows: prefixes of hashes are added behind the slash at its end. */
+export const rangeUrl: Kind<string> = {
+  expected: 'an https URL with a path at most, or an http one on this machine',
+  parse(text) {
+    const url = publicUrl.parse(text)
+    if (travelsInTheClear(url)) throw new InvalidValue(`${quote(text)} is not https`)
+    return `${url}/`
+  },
+}
+
 const withoutLastSlash = (path: string): string => path.replace(/\/$/, '')
 
 /** An http(s) URL of a service that is asked; plain HTTP on this machine only. */

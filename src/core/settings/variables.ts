@@ -1,4 +1,14 @@
-import { apiPrefix, host, origins, publicUrl, redisUrl, serviceUrl, trustedProxies } from './addresses.ts'
+import {
+  apiPrefix,
+  host,
+  origins,
+  publicUrl,
+  rangeUrl,
+  redisUrl,
+  serviceUrl,
+  trustedProxies,
+} from './addresses.ts'
+import { contextWords } from './context-words.ts'
 import { databaseUrl } from './database-url.ts'
 import { previousSecretKey, secretKey } from './secret-key.ts'
 import { boolean, choice, integer, type Kind, text } from './values.ts'
@@ -96,6 +106,16 @@ export const VARIABLES = {
   PASSWORD_MIN_LENGTH: variable(integer(8, 64), {
     default: '15',
     meaning: 'Fewest characters of a new password, 8 to 64.',
+  }),
+  PASSWORD_CONTEXT_WORDS: variable(contextWords, {
+    default: '',
+    meaning:
+      'Words that a new password must not be made of, beside PROJECT_NAME and the names of the user: your organisation, your products, with commas between them.',
+  }),
+  PWNED_PASSWORDS_URL: variable(rangeUrl, {
+    default: undefined,
+    meaning:
+      'Range API that is asked whether a new password is known from a breach, such as https://api.pwnedpasswords.com/range/. Default: none is asked.',
   }),
   TRUSTED_PROXIES: variable(trustedProxies, {
     default: '',

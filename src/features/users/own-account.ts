@@ -37,7 +37,7 @@ export async function updateOwnAccount(
   { current, changes, caller }: { current: Authenticated; changes: AccountChanges; caller: Caller },
 ): Promise<User> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
-    const columns = changedColumns(context, current, changes)
+    const columns = await changedColumns(context, current, changes)
     if (!columns) return current
     const guard = await prove(context, current, changes, caller)
     await refuseTakenByOthers(context.db, current, columns)
@@ -71,11 +71,11 @@ export async function deleteOwnAccount(
 }
 
 /** The new values of the columns that change; undefined when nothing does. */
-function changedColumns(
-  { settings, clock }: Context,
+async function changedColumns(
+  context: Context,
   current: User,
   { username, email, password }: AccountChanges,
-): Updateable<UsersTable> | undefined {
+): Promise<Updateable<UsersTable> | undefined> {
   const columns: Updateable<UsersTable> = {}
   if (username !== undefined && checkUsername(username) !== current.username) {
     columns.username = checkUsername(username)
@@ -86,9 +86,11 @@ function changedColumns(
     columns.email_key = emailKey(email)
     columns.email_verified_at = null
   }
-  if (password !== undefined) checkNewPassword(password, settings)
-  else if (Object.keys(columns).length === 0) return undefined
-  columns.updated_at = clock.now()
+  if (password !== undefined) {
+    const { username: name = current.username, email: address = current.email } = columns
+    await checkNewPassword(context, { password, username: name, email: address })
+  } else if (Object.keys(columns).length === 0) return undefined
+  columns.updated_at = context.clock.now()
   return columns
 }
 
