@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import fastify, { type FastifyBaseLogger, LogController } from 'fastify'
 import type { Context } from './context.ts'
 import { newId } from './core/ids.ts'
+import { auditRouter } from './features/audit/router.ts'
 import { authRouter } from './features/auth/router.ts'
 import { healthRouter } from './features/health/router.ts'
 import { keysRouter } from './features/keys/router.ts'
@@ -70,6 +71,7 @@ export async function createApp(context: Context, loggerInstance: FastifyBaseLog
       await api.register((scope: App) => authRouter(scope, context, limits))
       await api.register((scope: App) => usersRouter(scope, context, limits))
       await api.register((scope: App) => sessionsRouter(scope, context))
+      await api.register((scope: App) => auditRouter(scope, context))
     },
     { prefix: apiPrefix },
   )

@@ -1,10 +1,12 @@
 import { flushCompileCache } from 'node:module'
 import type { Logger } from 'pino'
 import { createApp } from './app.ts'
-import { createContext } from './context.ts'
+import { type Context, createContext } from './context.ts'
 import { systemClock } from './core/clock.ts'
 import { StartupError } from './core/problems.ts'
 import type { Settings } from './core/settings.ts'
+import { VERSION } from './core/version.ts'
+import { recordEvent } from './features/audit/events.ts'
 import type { App } from './http/app-type.ts'
 import { startJobs } from './jobs.ts'
 import { stopOnSignal } from './stop.ts'
@@ -26,18 +28,25 @@ export async function startServer(settings: Settings, log: Logger, isFirst: bool
   const context = await createContext(settings, systemClock, (message) => log.warn(message))
   try {
     const app = await createApp(context, log)
+    if (isFirst) await recordStart(context)
     const address = await listen(app, settings)
     if (isFirst) tellOfDocs(log, address, settings)
     flushCompileCache()
     const stopJobs = startJobs(context, log)
     stopOnSignal(log, async () => {
-      await Promise.all([closeWithin(app, GRACE_MS), stopJobs()])
+      await closeWithin(app, GRACE_MS)
+      await stopJobs()
       await context.close()
     })
   } catch (error) {
     await context.close()
     throw error
   }
+}
+
+function recordStart({ db, clock, settings }: Context): Promise<void> {
+  const detail = { version: VERSION, ...settings.described }
+  return recordEvent(db, clock.now(), { type: 'server.started', detail })
 }
 
 async function listen(app: App, { host, port }: Settings): Promise<string> {

@@ -6,7 +6,13 @@ import { defaultPublicUrl, type TrustedProxies, travelsInTheClear } from './sett
 import { type KeptSecretKey, obtainKeptSecretKey, warnOfUnusedSecretKey } from './settings/kept-secret-key.ts'
 import { collectError, type Environment, type RawSettings, readRawSettings } from './settings/read.ts'
 import { InvalidValue } from './settings/values.ts'
-import { VARIABLE_NAMES, VARIABLES, type Values, type VariableName } from './settings/variables.ts'
+import {
+  fileVariable,
+  VARIABLE_NAMES,
+  VARIABLES,
+  type Values,
+  type VariableName,
+} from './settings/variables.ts'
 
 const MEBIBYTE = 2 ** 20
 
@@ -45,11 +51,14 @@ export type Settings = Readonly<{
   captcha: Readonly<{ verifyUrl: string; secret: string }> | undefined
   hashConcurrency: number
   tokenCacheBytes: number
+  auditRetentionMs: number
   corsOrigins: readonly string[]
   database: Readonly<
     | { kind: 'sqlite' /** An absolute path. */; file: string }
     | { kind: 'postgres'; url: string; poolSize: number; preparedStatements: boolean }
   >
+  /** Every variable as it was given, for the audit log: of secrets only whether they are set. */
+  described: Readonly<Record<string, string>>
 }>
 
 /**
@@ -106,7 +115,7 @@ export function checkSettings({
   const raw = readRawSettings(env, directory)
   const values = parseValues(raw)
   if (raw.errors.length > 0) throw new StartupError(['Invalid settings:', ...raw.errors].join('\n  '))
-  const settings = createSettings(values, directory)
+  const settings = Object.freeze({ ...createSettings(values, directory), described: describeSettings(raw) })
   return { settings, warnings: [...raw.warnings, ...warnOf(settings)] }
 }
 
@@ -163,8 +172,20 @@ function crossCheck(values: Values, given: RawSettings['given']): string[] {
 
 const SAME_SECRETS = `SECRET_KEY_PREVIOUS: it is the same as SECRET_KEY; expected ${VARIABLES.SECRET_KEY_PREVIOUS.expected}`
 
-function createSettings(values: Values, directory: string): CheckedSettings {
-  return Object.freeze({
+function describeSettings({ values: texts }: RawSettings): CheckedSettings['described'] {
+  const described = VARIABLE_NAMES.map((name) => {
+    const text = texts.get(name)?.text
+    const isSecret = fileVariable(name) !== undefined
+    return [
+      name,
+      isSecret ? (text === undefined ? 'not set' : 'set') : (text ?? VARIABLES[name].default ?? ''),
+    ]
+  })
+  return Object.freeze(Object.fromEntries(described))
+}
+
+function createSettings(values: Values, directory: string): Omit<CheckedSettings, 'described'> {
+  return {
     host: values.HOST,
     port: values.PORT,
     workers: values.WORKERS,
@@ -190,9 +211,10 @@ function createSettings(values: Values, directory: string): CheckedSettings {
     captcha: createCaptchaSettings(values),
     hashConcurrency: values.HASH_CONCURRENCY ?? Math.min(availableParallelism(), 64),
     tokenCacheBytes: values.TOKEN_CACHE_MB * MEBIBYTE,
+    auditRetentionMs: values.AUDIT_RETENTION_DAYS * DAY,
     corsOrigins: Object.freeze(values.CORS_ORIGINS),
     database: Object.freeze(createDatabaseSettings(values, directory)),
-  })
+  }
 }
 
 function createCaptchaSettings({ CAPTCHA_VERIFY_URL: verifyUrl, CAPTCHA_SECRET: secret }: Values) {

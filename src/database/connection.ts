@@ -66,7 +66,8 @@ async function openSqlite(file: string, local: Clock): Promise<Database> {
 }
 
 async function openPostgres(settings: PostgresSettings): Promise<Database> {
-  const db: Db = new Kysely<Tables>({ dialect: createPostgresDialect(settings) })
+  const scope = {}
+  const db: Db = new Kysely<Tables>({ dialect: createPostgresDialect(settings, scope) })
   const schema = await checkPostgres(db, settings.url).catch(async (error) => {
     await db.destroy()
     throw error
@@ -78,7 +79,7 @@ async function openPostgres(settings: PostgresSettings): Promise<Database> {
     schema,
     requireCreate: () => requirePostgresCreate(db, settings.url),
     close: () => db.destroy(),
-    runAlone: (work) => lockPostgres(createPatientPostgresDialect(settings), work),
+    runAlone: (work) => lockPostgres(createPatientPostgresDialect(settings, scope), work),
   }
 }
 

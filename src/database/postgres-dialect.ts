@@ -30,42 +30,46 @@ export type PostgresSettings = {
 }
 
 /** Kysely on PostgreSQL, with nothing kept in the server's session but prepared statements. */
-export function createPostgresDialect(settings: PostgresSettings): Dialect {
-  return createDialect(settings, QUERY_TIMEOUT_MS)
+export function createPostgresDialect(settings: PostgresSettings, scope: object): Dialect {
+  return createDialect(settings, scope, QUERY_TIMEOUT_MS)
 }
 
 /** The same with statements that may take as long as they need. */
-export function createPatientPostgresDialect(settings: PostgresSettings): Dialect {
-  return createDialect({ ...settings, poolSize: 1, preparedStatements: false }, 0)
+export function createPatientPostgresDialect(settings: PostgresSettings, scope: object): Dialect {
+  return createDialect({ ...settings, poolSize: 1, preparedStatements: false }, scope, 0)
 }
 
-function createDialect(settings: PostgresSettings, queryTimeoutMs: number): Dialect {
+function createDialect(settings: PostgresSettings, scope: object, queryTimeoutMs: number): Dialect {
   const pool = createPool(settings, queryTimeoutMs)
   const connect = () => checkOut(pool, settings.preparedStatements)
-  return new Dialect({ options: {}, connect, end: () => pool.end() })
+  return new Dialect({ options: {}, connect, end: () => pool.end() }, scope)
 }
 
 class Dialect extends PostgresDialect {
   readonly #connect: () => Promise<PostgresPoolClient>
+  readonly #scope: object
 
-  constructor(pool: PostgresPool) {
+  constructor(pool: PostgresPool, scope: object) {
     super({ pool })
     this.#connect = pool.connect
+    this.#scope = scope
   }
 
   override createAdapter(): Adapter {
-    return new Adapter(this.#connect)
+    return new Adapter(this.#connect, this.#scope)
   }
 }
 
 /** Without Kysely's own migration lock, which lasts for a session: `runAlone` has taken one. */
 class Adapter extends PostgresAdapter implements DirectAdapter {
   readonly joinsCommits = false
+  readonly scope: object
   readonly #connect: () => Promise<PostgresPoolClient>
 
-  constructor(connect: () => Promise<PostgresPoolClient>) {
+  constructor(connect: () => Promise<PostgresPoolClient>, scope: object) {
     super()
     this.#connect = connect
+    this.scope = scope
   }
 
   async runDirectly<Row>(query: CompiledQuery<Row>): Promise<QueryResult<Row>> {
@@ -83,6 +87,10 @@ class Adapter extends PostgresAdapter implements DirectAdapter {
 
   toList(values: readonly string[]): readonly string[] {
     return values
+  }
+
+  jsonRows(json: unknown): RawBuilder<{ value: unknown }> {
+    return sql`json_array_elements(cast(${json} as json))`
   }
 
   override async acquireMigrationLock(): Promise<void> {}

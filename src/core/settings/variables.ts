@@ -152,6 +152,10 @@ export const VARIABLES = {
     meaning:
       'Memory for access tokens whose signature has been checked, 1 to 1024 MiB, divided among WORKERS; about 600 tokens fit into one.',
   }),
+  AUDIT_RETENTION_DAYS: variable(integer(1, 3650), {
+    default: '365',
+    meaning: 'How long events of the audit log are kept, 1 to 3650 days.',
+  }),
   CORS_ORIGINS: variable(origins, {
     default: '',
     meaning:
