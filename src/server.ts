@@ -1,7 +1,8 @@
 import { flushCompileCache } from 'node:module'
 import type { Logger } from 'pino'
 import { createApp } from './app.ts'
-import { createContext } from './context.ts'
+import { type Context, createContext } from './context.ts'
+import { systemClock } from './core/clock.ts'
 import { StartupError } from './core/problems.ts'
 import type { Settings } from './core/settings.ts'
 import type { App } from './http/app-type.ts'
@@ -22,21 +23,43 @@ const LEAST_POOL_THREADS = 2
 export async function startServer(settings: Settings, log: Logger, isFirst: boolean): Promise<void> {
   // Read by libuv when its first thread starts: as many as may hash, since each more leaves the caches of the others colder.
   process.env.UV_THREADPOOL_SIZE = String(Math.max(LEAST_POOL_THREADS, settings.hashConcurrency))
-  const context = await createContext(settings)
+  const tracing =
+    settings.tracing && (await import('./tracing/tracing.ts')).startTracing(settings.tracing, log)
+  const context = await createContext(settings, systemClock, tracing)
   try {
     const app = await createApp(context, log)
     const address = await listen(app, settings)
     if (isFirst) tellOfDocs(log, address, settings)
     flushCompileCache()
+    const closeMetrics = await exposeMetrics(context, log).catch(async (error) => {
+      await app.close()
+      throw error
+    })
     const stopJobs = startJobs(context, log)
     stopOnSignal(log, async () => {
       await Promise.all([closeWithin(app, GRACE_MS), stopJobs()])
       await context.database.close()
+      closeMetrics()
+      await tracing?.stop()
     })
   } catch (error) {
     await context.database.close()
     throw error
   }
+}
+
+/** Tells the metrics where the settings say, unless that is a route of the app. What it takes is loaded only now. */
+async function exposeMetrics(context: Context, log: Logger): Promise<() => void> {
+  const { metrics, publicUrl } = context.settings
+  if (metrics === undefined || metrics.at === 'route') return () => {}
+  const collect = (await import('./features/metrics/collect.ts')).createCollector(context)
+  if (metrics.at === 'primary') {
+    const { answerPrimary } = await import('./worker-questions.ts')
+    answerPrimary(collect)
+    return () => {}
+  }
+  const { listenForMetrics } = await import('./metrics-listener.ts')
+  return listenForMetrics(metrics, publicUrl, log, async () => [await collect()])
 }
 
 async function listen(app: App, { host, port }: Settings): Promise<string> {

@@ -4,6 +4,14 @@ import { DAY, HOUR, MINUTE, SECOND } from './clock.ts'
 import { StartupError } from './problems.ts'
 import { defaultPublicUrl, travelsInTheClear } from './settings/addresses.ts'
 import { type KeptSecretKey, obtainKeptSecretKey, warnOfUnusedSecretKey } from './settings/kept-secret-key.ts'
+import {
+  createMetricsSettings,
+  createTracingSettings,
+  crossCheckMetrics,
+  type MetricsSettings,
+  type TracingSettings,
+  warnOfOpenMetrics,
+} from './settings/monitoring.ts'
 import { collectError, type Environment, type RawSettings, readRawSettings } from './settings/read.ts'
 import { InvalidValue } from './settings/values.ts'
 import { VARIABLE_NAMES, VARIABLES, type Values, type VariableName } from './settings/variables.ts'
@@ -40,6 +48,10 @@ export type Settings = Readonly<{
     | { kind: 'sqlite' /** An absolute path. */; file: string }
     | { kind: 'postgres'; url: string; poolSize: number; preparedStatements: boolean }
   >
+  /** Where /metrics is; undefined: nowhere. */
+  metrics: MetricsSettings | undefined
+  /** Undefined: nothing is traced. */
+  tracing: TracingSettings | undefined
 }>
 
 /**
@@ -142,6 +154,7 @@ function crossCheck(values: Values, isSecretGiven: boolean): string[] {
     )
   }
   if (current !== undefined && current === previous) errors.push(SAME_SECRETS)
+  errors.push(...crossCheckMetrics(values))
   return errors
 }
 
@@ -170,6 +183,8 @@ function createSettings(values: Values, directory: string): CheckedSettings {
     tokenCacheBytes: values.TOKEN_CACHE_MB * MEBIBYTE,
     corsOrigins: Object.freeze(values.CORS_ORIGINS),
     database: Object.freeze(createDatabaseSettings(values, directory)),
+    metrics: Object.freeze(createMetricsSettings(values)),
+    tracing: Object.freeze(createTracingSettings(values)),
   })
 }
 
@@ -183,11 +198,12 @@ function createDatabaseSettings(values: Values, directory: string): Settings['da
   }
 }
 
-function warnOf({ publicUrl, secretKey, secretKeyPrevious, database }: CheckedSettings): string[] {
+function warnOf({ publicUrl, secretKey, secretKeyPrevious, database, metrics }: CheckedSettings): string[] {
   const warnings: string[] = []
   if (travelsInTheClear(publicUrl)) {
     warnings.push(`PUBLIC_URL: ${publicUrl} is not https; passwords and tokens can be read on the way`)
   }
+  warnings.push(...warnOfOpenMetrics(metrics))
   if (secretKey !== undefined && database.kind === 'sqlite') {
     warnings.push(...warnOfUnusedSecretKey(database.file, [secretKey, secretKeyPrevious]))
   }

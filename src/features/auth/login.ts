@@ -1,6 +1,7 @@
 import type { Context } from '../../context.ts'
 import type { Caller } from '../../core/caller.ts'
 import type { UserId } from '../../core/ids.ts'
+import { countOutcome } from '../../core/metrics.ts'
 import { Problem, serverBusy } from '../../core/problems.ts'
 import { needsRehash } from '../../core/security/passwords.ts'
 import type { Session, User } from '../../database/tables.ts'
@@ -13,6 +14,7 @@ import { findSlowestBcryptCost, replacePasswordHash } from '../users/queries.ts'
 /** How often a sign-in looks again because another one replaced the hash under it. */
 const MAX_ATTEMPTS = 3
 
+type Credentials = { identifier: string; password: string; caller: Caller }
 type Verified = User & { password_hash: string }
 
 /**
@@ -20,10 +22,10 @@ type Verified = User & { password_hash: string }
  * same path and the same time.
  * @throws Problem `invalid_credentials`, `inactive_user`, `server_busy`
  */
-export async function login(
-  context: Context,
-  { identifier, password, caller }: { identifier: string; password: string; caller: Caller },
-): Promise<TokenPair> {
+export const login = (context: Context, credentials: Credentials): Promise<TokenPair> =>
+  countOutcome(context.metrics.login, signIn(context, credentials), () => 'succeeded')
+
+async function signIn(context: Context, { identifier, password, caller }: Credentials): Promise<TokenPair> {
   let epoch: number | undefined
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
     const user = await verifyUser(context, identifier, password, caller)
@@ -31,7 +33,10 @@ export async function login(
     if (user.session_epoch !== (epoch ?? user.session_epoch)) return refuse(context, user.id, caller)
     epoch = user.session_epoch
     const session = await beginSession(context, user, password, caller)
-    if (session) return issueTokens(context, session)
+    if (session) {
+      caller.userId = user.id
+      return issueTokens(context, session)
+    }
   }
   throw serverBusy()
 }

@@ -1,5 +1,6 @@
 import type { Context } from '../../context.ts'
 import type { Caller } from '../../core/caller.ts'
+import { countOutcome } from '../../core/metrics.ts'
 import { recordEvent } from '../audit/events.ts'
 import { issueTokens, type TokenPair } from '../sessions/issue-tokens.ts'
 import { startSession } from '../sessions/start-session.ts'
@@ -9,7 +10,10 @@ import { createUser, type NewUser } from '../users/create-user.ts'
  * Creates an account and signs it in.
  * @throws Problem `validation_failed`, `username_taken`, `email_taken`, `server_busy`
  */
-export async function register(context: Context, newUser: NewUser, caller: Caller): Promise<TokenPair> {
+export const register = (context: Context, newUser: NewUser, caller: Caller): Promise<TokenPair> =>
+  countOutcome(context.metrics.registration, createAndSignIn(context, newUser, caller), () => 'succeeded')
+
+async function createAndSignIn(context: Context, newUser: NewUser, caller: Caller): Promise<TokenPair> {
   const session = await createUser(context, { ...newUser, isSuperuser: false }, async (trx, user) => {
     const { id: userId, password_hash: passwordHash, session_epoch: sessionEpoch } = user
     const session = await startSession(context, trx, { userId, passwordHash, sessionEpoch, caller })
@@ -18,5 +22,6 @@ export async function register(context: Context, newUser: NewUser, caller: Calle
     await recordEvent(trx, context.clock.now(), event)
     return session
   })
+  caller.userId = session.user_id
   return issueTokens(context, session)
 }
