@@ -9,7 +9,7 @@ export type Metric = {
   help: string
   type: 'counter' | 'gauge' | 'histogram'
   /** What becomes of the values of several processes. */
-  aggregator: 'sum' | 'max' | 'first'
+  aggregator: 'sum' | 'min' | 'max' | 'first'
   values: { labels: Labels; value: number /** Of a histogram's part. */; metricName?: string }[]
 }
 

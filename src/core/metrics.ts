@@ -15,6 +15,8 @@ const REFRESH_FAILURES: Partial<Record<RefreshOutcome, string>> = {
 
 export type Metrics = ReturnType<typeof createMetrics>
 
+/** How anything can fail. */
+const ANY_FAILURE = ['server_busy', 'database_unavailable', 'internal_error'] as const
 const PROBLEM_CODES = Object.keys(PROBLEMS) as ProblemCode[]
 
 /**
@@ -34,9 +36,7 @@ export function createMetrics() {
     'recovered',
     'reused',
     'invalid',
-    'server_busy',
-    'database_unavailable',
-    'internal_error',
+    ...ANY_FAILURE,
   ])
   const statementSeconds = histogram(
     'postern_database_statement_duration_seconds',
@@ -48,18 +48,14 @@ export function createMetrics() {
       'succeeded',
       'invalid_credentials',
       'inactive_user',
-      'server_busy',
-      'database_unavailable',
-      'internal_error',
+      ...ANY_FAILURE,
     ]),
     registration: counterBy<Outcome>('postern_registrations_total', 'Registrations, by outcome', 'outcome', [
       'succeeded',
       'validation_failed',
       'username_taken',
       'email_taken',
-      'server_busy',
-      'database_unavailable',
-      'internal_error',
+      ...ANY_FAILURE,
     ]),
     refresh: (outcome: RefreshOutcome) => refreshes(REFRESH_FAILURES[outcome] ?? outcome),
     problem: counterBy('postern_problems_total', 'Error replies, by code', 'code', PROBLEM_CODES),
@@ -69,11 +65,13 @@ export function createMetrics() {
     /** For requests to one route: gives what takes down the status and the seconds of each. */
     route(method: string, route: string): (status: number, seconds: number) => void {
       const byStatus = new Map<number, () => void>()
-      const take = requestSeconds({ method, route })
+      let take: ((seconds: number) => void) | undefined
       return (status, seconds) => {
         const count = byStatus.get(status) ?? requests({ method, route, status: String(status) })
         byStatus.set(status, count)
         count()
+        // Only now: a route that nobody asks for would fill the page with zeros.
+        take ??= requestSeconds({ method, route })
         take(seconds)
       }
     },

@@ -14,7 +14,11 @@ export function createExporter({ url, headers }: TracingSettings, log: FastifyBa
   function tell(err: Error | undefined): void {
     if (isFailing === (err !== undefined)) return
     isFailing = err !== undefined
-    if (isFailing) log.warn({ reason: err?.message, collector: url }, 'traces do not reach the collector; they are dropped')
+    if (isFailing)
+      log.warn(
+        { reason: err?.message, collector: url },
+        'traces do not reach the collector; they are dropped',
+      )
     else log.info({ collector: url }, 'traces reach the collector again')
   }
 

@@ -5,6 +5,9 @@ import { VERSION } from '../../core/version.ts'
 
 const RESOLUTION_MS = 10
 const NANOSECONDS = 1e9
+/** prom-client leaves it out where metrics are put together, though it is only one process mostly. */
+const START_TIME = 'process_start_time_seconds'
+const OLDEST: Metric['aggregator'] = 'min'
 const QUANTILES = [0.5, 0.9, 0.99, 1]
 
 /** Begins to watch this process: gives what reads memory, processor time, garbage collection and the event loop. */
@@ -16,6 +19,11 @@ export function watchProcess(database: 'sqlite' | 'postgres'): () => Promise<Met
     if (name.startsWith('nodejs_eventloop_lag')) registry.removeSingleMetric(name)
   }
   const readEventLoop = watchEventLoop()
+  const readDefaults = async () => {
+    // Its declaration has an enum where the values are these very texts.
+    const metrics = (await registry.getMetricsAsJSON()) as unknown as Metric[]
+    return metrics.map((metric) => (metric.name === START_TIME ? { ...metric, aggregator: OLDEST } : metric))
+  }
   const build = { version: VERSION, node: process.version, database }
   return async () => [
     {
@@ -26,8 +34,7 @@ export function watchProcess(database: 'sqlite' | 'postgres'): () => Promise<Met
       values: [{ labels: build, value: 1 }],
     },
     readEventLoop(),
-    // Its declaration has an enum where the values are these very texts.
-    ...((await registry.getMetricsAsJSON()) as unknown as Metric[]),
+    ...(await readDefaults()),
   ]
 }
 
