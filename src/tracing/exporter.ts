@@ -4,7 +4,8 @@ import type { SpanExporter } from '@opentelemetry/sdk-trace'
 import type { FastifyBaseLogger } from 'fastify'
 import type { TracingSettings } from '../core/settings/monitoring.ts'
 
-const TIMEOUT_MS = 5000
+/** For one batch, with whatever tries it takes. */
+const TIMEOUT_MS = 3000
 
 /** Sends spans to the collector, and tells once when that begins to fail, and once when it works again. */
 export function createExporter({ url, headers }: TracingSettings, log: FastifyBaseLogger): SpanExporter {

@@ -72,7 +72,7 @@ for (const kind of DATABASES) {
       assert.deepEqual(toRecord(request.attributes), {
         'http.request.method': 'POST',
         'http.route': '/api/v1/auth/login',
-        'http.response.status_code': '200',
+        'http.response.status_code': 200,
         'postern.request_id': line.request_id,
         'user.id': line.user_id,
       })
@@ -106,7 +106,7 @@ describe('traces', () => {
     await server.call('GET', `/nowhere/${CANARY}?token=${CANARY}`)
     await server.call('GET', `/problems/not_found?token=${CANARY}`)
     const unknown = await collector.waitFor(isNamed('GET unknown'))
-    assert.equal(toRecord(unknown.attributes)['http.response.status_code'], '404')
+    assert.equal(toRecord(unknown.attributes)['http.response.status_code'], 404)
     assert.equal(unknown.status.code ?? 0, 0)
     await collector.waitFor(isNamed('GET /problems/:code'))
     await database.drop()
@@ -114,7 +114,7 @@ describe('traces', () => {
     const failed = await collector.waitFor(
       (span) => span.name === 'GET /health/ready' && span.status.code === 2,
     )
-    assert.equal(toRecord(failed.attributes)['http.response.status_code'], '503')
+    assert.equal(toRecord(failed.attributes)['http.response.status_code'], 503)
   })
 
   it('hold no password, no token and no e-mail address, wherever a client put it', async () => {
@@ -195,10 +195,24 @@ describe('traces', () => {
     assert.ok(performance.now() - startedAt < 5000)
   })
 
-  it('are off by default: nothing of them is loaded', async () => {
-    const server = await start({ NODE_DEBUG: '', METRICS_PORT: '0' })
+  it('and metrics are off by default: nothing of what they take is loaded', async () => {
+    const tell = `import { registerHooks } from 'node:module'
+      registerHooks({
+        resolve(specifier, context, next) {
+          if (/opentelemetry|prom-client/.test(specifier)) process.stderr.write(specifier)
+          return next(specifier, context)
+        },
+      })`
+    const nodeOptions = ['--import', `data:text/javascript,${encodeURIComponent(tell)}`]
+    const server = await startServerProcess({ SECRET_KEY }, { nodeOptions })
+    servers.push(server)
     await server.call('GET', '/health')
     const line = await server.findLog(({ path }) => path === '/health')
     assert.equal('trace_id' in line, false)
+    assert.equal(server.stderr(), '')
+    const other = await startServerProcess({ SECRET_KEY, METRICS_PORT: '0' }, { nodeOptions })
+    servers.push(other)
+    await other.findLog((found) => 'metrics' in found)
+    assert.match(other.stderr(), /prom-client/)
   })
 })
