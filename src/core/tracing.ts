@@ -19,8 +19,8 @@ export type RequestTrace = {
 }
 
 export type Tracing = {
-  /** Begins a request, as a part of the caller's trace if it names one. */
-  begin(headers: Readonly<Record<string, unknown>>): RequestTrace
+  /** Begins a request, as a part of the caller's trace if it names one; undefined when it is not to be traced. */
+  begin(headers: Readonly<Record<string, unknown>>): RequestTrace | undefined
   /** Adds a piece of work that ended just now to the request it was a part of; outside of any it is left out. */
   add(name: string, startedAt: number, attributes: SpanAttributes, failed?: boolean): void
   /** Sends what is left, for two seconds at most. */

@@ -4,7 +4,7 @@ import type { App } from './app-type.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Undefined while tracing is off. */
+    /** Undefined when it is not traced. */
     trace: RequestTrace | undefined
   }
 }
@@ -15,6 +15,7 @@ export function traceRequests(app: App, { tracing }: Pick<Context, 'tracing'>): 
   app.decorateRequest('trace')
   app.addHook('onRequest', (request, _reply, done) => {
     const trace = tracing.begin(request.headers)
+    if (!trace) return done()
     request.trace = trace
     request.log = request.log.child({ trace_id: trace.id })
     trace.run(done)
@@ -25,9 +26,11 @@ export function traceRequests(app: App, { tracing }: Pick<Context, 'tracing'>): 
     else done()
   })
   app.addHook('onResponse', (request, reply, done) => {
-    const { method, id: requestId, caller, routeOptions } = request
-    const route = routeOptions.url ?? 'unknown'
-    request.trace?.end({ method, route, status: reply.statusCode, requestId, userId: caller.userId })
+    if (request.trace) {
+      const { method, id: requestId, caller, routeOptions } = request
+      const route = routeOptions.url ?? 'unknown'
+      request.trace.end({ method, route, status: reply.statusCode, requestId, userId: caller.userId })
+    }
     done()
   })
 }

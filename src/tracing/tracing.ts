@@ -39,7 +39,7 @@ export function startTracing(settings: TracingSettings, log: FastifyBaseLogger):
     begin: ({ traceparent }) => beginRequest(tracer, current, traceparent),
     add(name, startedAt, attributes, failed = false) {
       const parent = current.getStore()
-      if (parent === undefined || !isRecorded(parent)) return
+      if (parent === undefined) return
       const span = tracer.startSpan(
         name,
         { startTime: startedAt, attributes, kind: SpanKind.INTERNAL },
@@ -78,10 +78,11 @@ function beginRequest(
   tracer: Tracer,
   current: AsyncLocalStorage<Context>,
   traceparent: unknown,
-): RequestTrace {
+): RequestTrace | undefined {
   const remote = typeof traceparent === 'string' ? parseTraceParent(traceparent) : null
   const parent = remote ? trace.setSpanContext(ROOT_CONTEXT, { ...remote, isRemote: true }) : ROOT_CONTEXT
   const span = tracer.startSpan('request', { kind: SpanKind.SERVER }, parent)
+  if (!span.isRecording()) return undefined
   const context = trace.setSpan(ROOT_CONTEXT, span)
   return {
     id: span.spanContext().traceId,
@@ -105,5 +106,3 @@ function endRequest(
   if (status >= 500) span.setStatus({ code: SpanStatusCode.ERROR })
   span.end()
 }
-
-const isRecorded = (context: Context): boolean => trace.getSpan(context)?.isRecording() ?? false

@@ -40,6 +40,8 @@ test('settings: nothing set gives the documented defaults', () => {
     tokenCacheBytes: 32 * 2 ** 20,
     corsOrigins: [],
     database: { kind: 'sqlite', file: '/nowhere/data/postern.db' },
+    metrics: undefined,
+    tracing: undefined,
   })
   assert.deepEqual(warnings, [])
 })

@@ -8,7 +8,7 @@ const NANOSECONDS = 1e9
 /** prom-client leaves it out where metrics are put together, though it is only one process mostly. */
 const START_TIME = 'process_start_time_seconds'
 const OLDEST: Metric['aggregator'] = 'min'
-const QUANTILES = [0.5, 0.9, 0.99, 1]
+const PERCENTILES = [50, 90, 99, 100]
 
 /** Begins to watch this process: gives what reads memory, processor time, garbage collection and the event loop. */
 export function watchProcess(database: 'sqlite' | 'postgres'): () => Promise<Metric[]> {
@@ -42,17 +42,17 @@ export function watchProcess(database: 'sqlite' | 'postgres'): () => Promise<Met
 function watchEventLoop(): () => Metric {
   const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
   delays.enable()
-  const read = (quantile: number) =>
-    Math.max(0, delays.percentile(quantile * 100) / NANOSECONDS - RESOLUTION_MS / 1000)
+  const read = (percentile: number) =>
+    Math.max(0, delays.percentile(percentile) / NANOSECONDS - RESOLUTION_MS / 1000)
   return () => {
-    const values = QUANTILES.map((quantile) => ({
-      labels: { quantile: String(quantile) },
-      value: delays.count === 0 ? 0 : read(quantile),
+    const values = PERCENTILES.map((percentile) => ({
+      labels: { percentile: String(percentile) },
+      value: delays.count === 0 ? 0 : read(percentile),
     }))
     delays.reset()
     return {
       name: 'postern_event_loop_delay_seconds',
-      help: 'How late the event loop was since the last scrape, by quantile; 1 is the worst',
+      help: 'How late the event loop was since the last scrape, by percentile; 100 is the worst',
       type: 'gauge',
       aggregator: 'max',
       values,
