@@ -55,7 +55,7 @@ async function exposeMetrics(context: Context, log: Logger): Promise<() => void>
   const collect = (await import('./features/metrics/collect.ts')).createCollector(context)
   if (metrics.at === 'primary') {
     const { answerPrimary } = await import('./worker-questions.ts')
-    answerPrimary(collect)
+    answerPrimary(collect, log)
     return () => {}
   }
   const { listenForMetrics } = await import('./metrics-listener.ts')

@@ -19,12 +19,13 @@ const STOP_WITHIN_MS = 14 * SECOND
 /** How a worker ended; `err` alone when it could not be started at all. */
 type End = { worker?: number | undefined; code?: number | null; signal?: string | null; err?: unknown }
 type Life = { worker: Worker; isListening: Promise<boolean>; end: Promise<End> }
+type ExposedMetrics = { ofWorkers: WorkerMetrics; close(): void }
 type Node = {
   settings: Settings
   log: Logger
   living: Set<Life>
   isStopping: boolean
-  metrics: WorkerMetrics | undefined
+  metrics: ExposedMetrics | undefined
 }
 
 /**
@@ -47,6 +48,8 @@ export async function startWorkers(settings: Settings, log: Logger): Promise<voi
     void keepRunning(node, first.end)
     for (let count = 1; count < settings.workers; count++) void keepRunning(node, runWorker(node))
   } else {
+    // Else it would keep this process running.
+    metrics?.close()
     const { code, signal } = await first.end
     if (code !== 1) throw new StartupError(`the first worker ended before it listened (${signal ?? code})`)
     process.exitCode = 1
@@ -57,13 +60,12 @@ export async function startWorkers(settings: Settings, log: Logger): Promise<voi
 async function exposeMetrics(
   { metrics, workers, publicUrl }: Settings,
   log: Logger,
-): Promise<WorkerMetrics | undefined> {
+): Promise<ExposedMetrics | undefined> {
   if (metrics?.at !== 'port') return undefined
   const { createWorkerMetrics } = await import('./worker-metrics.ts')
   const { listenForMetrics } = await import('./metrics-listener.ts')
   const ofWorkers = createWorkerMetrics(workers)
-  await listenForMetrics(metrics, publicUrl, log, ofWorkers.collect)
-  return ofWorkers
+  return { ofWorkers, close: await listenForMetrics(metrics, publicUrl, log, ofWorkers.collect) }
 }
 
 function startWorker(node: Node, isFirst = false): Life {
@@ -76,7 +78,7 @@ function startWorker(node: Node, isFirst = false): Life {
   const end = endOf(worker)
   const isListening = new Promise<boolean>((resolve) => {
     worker.once('listening', () => {
-      node.metrics?.add(worker)
+      node.metrics?.ofWorkers.add(worker)
       resolve(true)
     })
     void end.then(() => resolve(false))

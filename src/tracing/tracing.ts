@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   type Context,
+  type HrTime,
   ROOT_CONTEXT,
   type Span,
   SpanKind,
@@ -9,7 +10,7 @@ import {
   type Tracer,
   trace,
 } from '@opentelemetry/api'
-import { parseTraceParent } from '@opentelemetry/core'
+import { millisToHrTime, parseTraceParent } from '@opentelemetry/core'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import {
   BatchSpanProcessor,
@@ -30,23 +31,23 @@ const MAX_BATCH = 512
 const SEND_EVERY_MS = 2000
 const STOP_WITHIN_MS = 2000
 
+/** A request in whose name something is done; `timeOf` turns `performance.now()` into the time of day. */
+type Underway = { context: Context; timeOf: (at: number) => HrTime }
+
 /** Traces requests, and sends what comes of it to a collector (OTLP over HTTP). */
 export function startTracing(settings: TracingSettings, log: FastifyBaseLogger): Tracing {
   const provider = createProvider(settings, log)
   const tracer = provider.getTracer('postern', VERSION)
-  const current = new AsyncLocalStorage<Context>()
+  const current = new AsyncLocalStorage<Underway>()
   return {
     begin: ({ traceparent }) => beginRequest(tracer, current, traceparent),
     add(name, startedAt, attributes, failed = false) {
-      const parent = current.getStore()
-      if (parent === undefined) return
-      const span = tracer.startSpan(
-        name,
-        { startTime: startedAt, attributes, kind: SpanKind.INTERNAL },
-        parent,
-      )
+      const request = current.getStore()
+      if (request === undefined) return
+      const startTime = request.timeOf(startedAt)
+      const span = tracer.startSpan(name, { startTime, attributes, kind: SpanKind.INTERNAL }, request.context)
       if (failed) span.setStatus({ code: SpanStatusCode.ERROR })
-      span.end(performance.now())
+      span.end(request.timeOf(performance.now()))
     },
     stop: () => Promise.race([provider.shutdown().catch(() => {}), sleep(STOP_WITHIN_MS)]),
   }
@@ -76,22 +77,29 @@ function createProvider(settings: TracingSettings, log: FastifyBaseLogger): Trac
 
 function beginRequest(
   tracer: Tracer,
-  current: AsyncLocalStorage<Context>,
+  current: AsyncLocalStorage<Underway>,
   traceparent: unknown,
 ): RequestTrace | undefined {
   const remote = typeof traceparent === 'string' ? parseTraceParent(traceparent) : null
   const parent = remote ? trace.setSpanContext(ROOT_CONTEXT, { ...remote, isRemote: true }) : ROOT_CONTEXT
-  const span = tracer.startSpan('request', { kind: SpanKind.SERVER }, parent)
+  const startedAt = performance.now()
+  // One reading of the clock for the whole request: with one for each of its parts they would be a millisecond off.
+  const offset = Date.now() - startedAt
+  const timeOf = (at: number) => millisToHrTime(at + offset)
+  const span = tracer.startSpan('request', { kind: SpanKind.SERVER, startTime: timeOf(startedAt) }, parent)
   if (!span.isRecording()) return undefined
   const context = trace.setSpan(ROOT_CONTEXT, span)
   return {
     id: span.spanContext().traceId,
-    run: (work) => current.run(context, work),
-    end: (reply) => endRequest(span, reply),
+    run: (work) => current.run({ context, timeOf }, work),
+    end(reply) {
+      describe(span, reply)
+      span.end(timeOf(performance.now()))
+    },
   }
 }
 
-function endRequest(
+function describe(
   span: Span,
   { method, route, status, requestId, userId }: Parameters<RequestTrace['end']>[0],
 ): void {
@@ -104,5 +112,4 @@ function endRequest(
     ...(userId !== undefined && { 'user.id': userId }),
   })
   if (status >= 500) span.setStatus({ code: SpanStatusCode.ERROR })
-  span.end()
 }

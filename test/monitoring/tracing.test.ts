@@ -99,6 +99,35 @@ for (const kind of DATABASES) {
 }
 
 describe('traces', () => {
+  it('a statement that many requests share is a part of one that waited for it', async () => {
+    const collector = await collect()
+    const database = await createTestDatabase('postgres')
+    const server = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, DATABASE_URL: database.url })
+    const { access_token: token } = (await register(server)).body
+    const me = () => server.call('GET', '/api/v1/users/me', { token })
+    await Promise.all(
+      Array.from({ length: 20 }, async () => {
+        for (let count = 0; count < 10; count++) await me()
+      }),
+    )
+    await server.stop()
+    const requests = new Map(
+      collector
+        .spans()
+        .filter(isNamed('GET /api/v1/users/me'))
+        .map((span) => [span.spanId, span]),
+    )
+    assert.equal(requests.size, 200)
+    const parts = collector.spans().filter(({ parentSpanId = '' }) => requests.has(parentSpanId))
+    assert.ok(parts.length >= 10 && parts.length < 200, `${parts.length}`)
+    for (const part of parts) {
+      const request = requests.get(part.parentSpanId ?? '') ?? assert.fail()
+      assert.ok(BigInt(part.startTimeUnixNano) >= BigInt(request.startTimeUnixNano))
+      assert.ok(BigInt(part.endTimeUnixNano) <= BigInt(request.endTimeUnixNano))
+    }
+    await database.drop()
+  })
+
   it('name the route, and no more of the address; a problem is no error, a 503 is one', async () => {
     const collector = await collect()
     const database = await createTestDatabase('postgres')
