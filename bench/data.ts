@@ -104,7 +104,7 @@ async function fill(env: Env, size: Size, grammar: Grammar) {
   // A million rows take longer than any statement of a request may.
   await context.database.runAlone((db) => insertPeople(db, size, grammar, hash, now))
   const key = await context.db.selectFrom('signing_keys').select('public_jwk').executeTakeFirstOrThrow()
-  await context.database.close()
+  await context.close()
 
   const sessionId = (index: number) => idOf(index % size.sessions) as SessionId
   const template: Omit<Session, 'id' | 'user_id'> = {

@@ -12,7 +12,9 @@ import type { App } from './http/app-type.ts'
 import { registerBodyParsers } from './http/body-parsers.ts'
 import { answerUnreadable, type UnreadableError } from './http/client-errors.ts'
 import { rememberCallers } from './http/dependencies.ts'
+import { trustProxy, watchForwarding } from './http/forwarding.ts'
 import { registerHeaders } from './http/headers.ts'
+import { createLimits } from './http/limits.ts'
 import { trackMethods } from './http/methods.ts'
 import { registerOpenApi } from './http/openapi.ts'
 import { problemDocsRouter } from './http/problem-docs.ts'
@@ -41,6 +43,7 @@ export async function createApp(context: Context, loggerInstance: FastifyBaseLog
     forceCloseConnections: 'idle',
     // What still comes in on an open connection while stopping is served, not turned away.
     return503OnClosing: false,
+    trustProxy: trustProxy(context.settings),
     requestIdHeader: false,
     genReqId: ({ headers }) => {
       const id = headers['x-request-id']
@@ -55,20 +58,22 @@ export async function createApp(context: Context, loggerInstance: FastifyBaseLog
   registerValidation(app)
   registerBodyParsers(app)
   rememberCallers(app)
+  watchForwarding(app, context)
   logRequests(app)
   measureRequests(app, context)
   traceRequests(app, context)
   await registerHeaders(app, settings)
   registerOpenApi(app, settings)
 
+  const limits = createLimits(context)
   await app.register((scope: App) => healthRouter(scope, context))
   await app.register((scope: App) => keysRouter(scope, context))
   await app.register((scope: App) => problemDocsRouter(scope))
   await app.register((scope: App) => metricsRouter(scope, context))
   await app.register(
     async (api: App) => {
-      await api.register((scope: App) => authRouter(scope, context))
-      await api.register((scope: App) => usersRouter(scope, context))
+      await api.register((scope: App) => authRouter(scope, context, limits))
+      await api.register((scope: App) => usersRouter(scope, context, limits))
       await api.register((scope: App) => sessionsRouter(scope, context))
     },
     { prefix: settings.apiPrefix },

@@ -2,14 +2,17 @@ import { type Clock, systemClock } from './core/clock.ts'
 import { createMetrics, type Metrics } from './core/metrics.ts'
 import { createKeyring, type Keyring } from './core/security/keyring.ts'
 import { createPasswords, type Passwords } from './core/security/passwords.ts'
+import { createPseudonyms, type Pseudonym } from './core/security/pseudonyms.ts'
 import { createTokens, type Tokens } from './core/security/tokens.ts'
 import { type CheckedSettings, latestRetryMs, type Settings } from './core/settings.ts'
 import type { Tracing } from './core/tracing.ts'
+import { type OpenCounters, openCounters } from './counters/open.ts'
 import { createDatabaseClock, type DatabaseClock } from './database/clock.ts'
 import { type Database, openDatabase } from './database/connection.ts'
 import { migrate } from './database/migrate.ts'
 import type { Db } from './database/tables.ts'
 import { loadSigningKeys } from './features/keys/signing-keys.ts'
+import { createPwnedPasswords, type PwnedPasswords } from './features/passwords/pwned-passwords.ts'
 import { observeHashes, observeStatements } from './observers.ts'
 
 /** Everything a service may use that is not its input. Built once, at start. */
@@ -21,34 +24,44 @@ export type Context = Readonly<{
   databaseClock: DatabaseClock
   keyring: Keyring
   passwords: Passwords
+  /** Undefined where PWNED_PASSWORDS_URL is unset. */
+  pwnedPasswords: PwnedPasswords | undefined
   tokens: Tokens
   metrics: Metrics
   /** Undefined while tracing is off. */
   tracing: Tracing | undefined
+  counters: OpenCounters
+  pseudonym: Pseudonym
+  /** Closes what the context has opened. */
+  close(): Promise<void>
 }>
 
 /** What an operator's command works with: no keys, so the server's secret is not needed. */
-export type OperatorContext = Pick<Context, 'database' | 'db' | 'clock' | 'passwords'> &
+export type OperatorContext = Pick<Context, 'database' | 'db' | 'clock' | 'passwords' | 'pwnedPasswords'> &
   Readonly<{ settings: CheckedSettings }>
 
+/** Tells the operator what goes on without something that is down. */
+export type Warn = (message: string) => void
+
+const emitWarning: Warn = (message) => process.emitWarning(message)
+
 /**
- * Opens the database, brings its tables up to date, and loads the keys. Whoever calls closes `database`.
+ * Opens the database, brings its tables up to date, and loads the keys. Whoever calls closes it.
  * @param localClock what tells the time on this machine
+ * @param warn where that is told, once, when it happens
  * @param tracing is the caller's to stop
  * @throws StartupError in one line for the operator
  */
 export async function createContext(
   settings: Settings,
   localClock: Clock = systemClock,
+  warn: Warn = emitWarning,
   tracing?: Tracing,
 ): Promise<Context> {
   const metrics = createMetrics()
   const { kind } = settings.database
-  const database = await openDatabase(
-    settings.database,
-    localClock,
-    observeStatements(kind, metrics, tracing),
-  )
+  const observe = observeStatements(kind, metrics, tracing)
+  const database = await openDatabase(settings.database, localClock, observe)
   try {
     await migrate(database)
     const databaseClock = await createDatabaseClock(database, localClock)
@@ -56,6 +69,7 @@ export async function createContext(
     const signingKeys = await loadSigningKeys(database, clock, settings)
     const keyring = createKeyring({ ...settings, signingKeys })
     const { publicUrl } = settings
+    const counters = await openCounters(settings.rateLimitUrl, database, clock)
     return {
       settings,
       database,
@@ -67,6 +81,7 @@ export async function createContext(
         concurrency: settings.hashConcurrency,
         onHashed: observeHashes(metrics, tracing),
       }),
+      pwnedPasswords: createPwnedPasswords(settings.pwnedPasswordsUrl, { clock, warn }),
       tokens: createTokens({
         keyring,
         clock,
@@ -77,6 +92,12 @@ export async function createContext(
       }),
       metrics,
       tracing,
+      counters,
+      pseudonym: createPseudonyms(settings.secretKey),
+      async close() {
+        await counters.close()
+        await database.close()
+      },
     }
   } catch (error) {
     await database.close()

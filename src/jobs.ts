@@ -1,6 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Context } from './context.ts'
 import { MINUTE } from './core/clock.ts'
+import { cleanUpCounters } from './counters/clean-up-counters.ts'
+import { cleanUpFailures } from './features/passwords/clean-up-failures.ts'
 import { cleanUpSessions } from './features/sessions/clean-up-sessions.ts'
 
 type Job = { name: string; everyMs: number; run: (context: Context, signal: AbortSignal) => Promise<unknown> }
@@ -8,6 +10,8 @@ type Job = { name: string; everyMs: number; run: (context: Context, signal: Abor
 const JOBS: Job[] = [
   { name: 'synchronize clock', everyMs: MINUTE, run: ({ databaseClock }) => databaseClock.synchronize() },
   { name: 'clean up sessions', everyMs: 10 * MINUTE, run: cleanUpSessions },
+  { name: 'clean up counters', everyMs: 10 * MINUTE, run: cleanUpCounters },
+  { name: 'clean up failures', everyMs: 10 * MINUTE, run: cleanUpFailures },
 ]
 
 /**

@@ -25,7 +25,8 @@ export async function startServer(settings: Settings, log: Logger, isFirst: bool
   process.env.UV_THREADPOOL_SIZE = String(Math.max(LEAST_POOL_THREADS, settings.hashConcurrency))
   const tracing =
     settings.tracing && (await import('./tracing/tracing.ts')).startTracing(settings.tracing, log)
-  const context = await createContext(settings, systemClock, tracing)
+  const warn = (message: string) => log.warn(message)
+  const context = await createContext(settings, systemClock, warn, tracing)
   try {
     const app = await createApp(context, log)
     const address = await listen(app, settings)
@@ -38,12 +39,12 @@ export async function startServer(settings: Settings, log: Logger, isFirst: bool
     const stopJobs = startJobs(context, log)
     stopOnSignal(log, async () => {
       await Promise.all([closeWithin(app, GRACE_MS), stopJobs()])
-      await context.database.close()
+      await context.close()
       closeMetrics()
       await tracing?.stop()
     })
   } catch (error) {
-    await context.database.close()
+    await context.close()
     throw error
   }
 }

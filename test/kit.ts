@@ -1,7 +1,7 @@
 import { after, afterEach, before, describe } from 'node:test'
 import { pino } from 'pino'
 import { createApp } from '../src/app.ts'
-import { type Context, createContext } from '../src/context.ts'
+import { type Context, createContext, type Warn } from '../src/context.ts'
 import type { Clock, Timestamp } from '../src/core/clock.ts'
 import { loadSettings, type Settings } from '../src/core/settings.ts'
 import type { TokenPair } from '../src/features/sessions/issue-tokens.ts'
@@ -52,6 +52,8 @@ export type TestServer = Calls & {
   context: Context
   settings: Settings
   clock: MovableClock
+  /** What the operator was told since the start of the test server. */
+  warnings: string[]
   /** The same database, at the same time, under a new process's state. */
   restart(overrides?: Partial<Settings>): Promise<void>
   close(): Promise<void>
@@ -134,10 +136,14 @@ export async function startServer(
   const database = await createTestDatabase(kind)
   const env = { DATABASE_URL: database.url, SECRET_KEY }
   const { settings } = loadSettings({ env, directory: '/nonexistent' })
-  let current = await open({ ...settings, ...overrides }, clock)
+  const warnings: string[] = []
+  const open = (given: Settings) => openServer(given, clock, (message) => warnings.push(message))
+  // What is tested is not the limits, but where a test says so.
+  let current = await open({ ...settings, rateLimits: false, ...overrides })
   return {
     kind,
     clock,
+    warnings,
     get app() {
       return current.app
     },
@@ -152,7 +158,7 @@ export async function startServer(
       const { settings: before, clock: time } = current.context
       const now = time.now()
       await current.close()
-      current = await open({ ...before, ...changed }, clock)
+      current = await open({ ...before, ...changed })
       // On PostgreSQL a start measures the time anew, and so loses what the test has advanced.
       clock.advance(now - current.context.clock.now())
     },
@@ -163,12 +169,12 @@ export async function startServer(
   }
 }
 
-async function open(settings: Settings, clock: Clock) {
-  const context = await createContext(settings, clock)
+async function openServer(settings: Settings, clock: Clock, warn: Warn) {
+  const context = await createContext(settings, clock, warn)
   const app = await createApp(context, pino({ level: 'silent' }))
   const close = async () => {
     await app.close()
-    await context.database.close()
+    await context.close()
   }
   return { context, app, close }
 }

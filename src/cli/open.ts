@@ -6,6 +6,7 @@ import { type CheckedSettings, checkSettings, loadSettings, type Settings } from
 import { createDatabaseClock } from '../database/clock.ts'
 import { type Database, openDatabase } from '../database/connection.ts'
 import { migrate, pendingMigrations } from '../database/migrate.ts'
+import { createPwnedPasswords } from '../features/passwords/pwned-passwords.ts'
 import { CommandFailure } from './failures.ts'
 import { warn } from './output.ts'
 
@@ -49,7 +50,8 @@ async function createOperatorContext(
 ): Promise<OperatorContext> {
   const { clock } = await createDatabaseClock(database, systemClock)
   const passwords = createPasswords({ concurrency: settings.hashConcurrency })
-  return { settings, database, db: database.db, clock, passwords }
+  const pwnedPasswords = createPwnedPasswords(settings.pwnedPasswordsUrl, { clock, warn })
+  return { settings, database, db: database.db, clock, passwords, pwnedPasswords }
 }
 
 export async function withDatabase<T>(

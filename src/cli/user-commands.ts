@@ -5,7 +5,7 @@ import { isInteractive } from './prompt.ts'
 
 /** `postern users ...` */
 export function addUserCommands(program: Command): void {
-  const users = program.command('users').description('create, list, disable, enable and import users')
+  const users = program.command('users').description('create, list, disable, enable, unlock and import users')
   addCreate(users)
   addList(users)
   addSetActive(users)
@@ -65,6 +65,11 @@ function addSetActive(users: Command): void {
     .description('let a disabled user sign in again')
     .addHelpText('after', '\nExamples:\n  $ postern users enable ada@example.com')
     .action(async (name: string) => (await import('./commands/users-active.ts')).setActive(name, true))
+  users
+    .command('unlock <name>')
+    .description('forget the failed sign-ins of a user who has to wait because of them')
+    .addHelpText('after', '\nExamples:\n  $ postern users unlock ada')
+    .action(async (name: string) => (await import('./commands/users-unlock.ts')).unlock(name))
 }
 
 const IMPORT_HELP = `

@@ -1,4 +1,4 @@
-import { BlockList, isIPv6 } from 'node:net'
+import { isIPv6 } from 'node:net'
 import type { UserId } from './ids.ts'
 
 /** Where a request came from, as sessions and the audit log remember it. */
@@ -26,11 +26,18 @@ export const createCaller = (
   requestId,
 })
 
-/** Whether two addresses are one household's: IPv4 alike, IPv6 within one /64. */
-export function sameNetwork(one: string, other: string): boolean {
-  if (one === other) return true
-  if (!isIPv6(one) || !isIPv6(other)) return false
-  const network = new BlockList()
-  network.addSubnet(one, 64, 'ipv6')
-  return network.check(other, 'ipv6')
+/** What one household or one server has: an IPv4 address, or the first 64 bits of an IPv6 address. */
+export function networkOf(ip: string): string {
+  if (!isIPv6(ip)) return ip
+  // A URL has the address in its canonical form (RFC 5952), and with no part in decimals.
+  const { hostname } = new URL(`http://[${ip.replace(/%.*/, '')}]`)
+  const [front = [], back = []] = hostname.slice(1, -1).split('::').map(splitGroups)
+  const zeros = Array<string>(Math.max(0, 8 - front.length - back.length)).fill('0')
+  return `${[...front, ...zeros, ...back].slice(0, 4).join(':')}::/64`
 }
+
+const splitGroups = (text: string): string[] => (text === '' ? [] : text.split(':'))
+
+/** Whether two addresses are one household's: IPv4 alike, IPv6 within one /64. */
+export const sameNetwork = (one: string, other: string): boolean =>
+  one === other || networkOf(one) === networkOf(other)

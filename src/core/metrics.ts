@@ -48,6 +48,9 @@ export function createMetrics() {
       'succeeded',
       'invalid_credentials',
       'inactive_user',
+      'too_many_requests',
+      'too_many_failures',
+      'captcha_required',
       ...ANY_FAILURE,
     ]),
     registration: counterBy<Outcome>('postern_registrations_total', 'Registrations, by outcome', 'outcome', [
@@ -55,9 +58,12 @@ export function createMetrics() {
       'validation_failed',
       'username_taken',
       'email_taken',
+      'captcha_required',
       ...ANY_FAILURE,
     ]),
     refresh: (outcome: RefreshOutcome) => refreshes(REFRESH_FAILURES[outcome] ?? outcome),
+    /** For one limit: gives what counts a refusal. */
+    limited: counter('postern_limited_total', 'Requests that a limit refused, by limit'),
     problem: counterBy('postern_problems_total', 'Error replies, by code', 'code', PROBLEM_CODES),
     hashSeconds: histogram('postern_hash_duration_seconds', 'What a thread took for a password hash')(),
     /** For one operation: gives what takes down the seconds of each statement. */

@@ -45,6 +45,11 @@ export const PROBLEMS = {
     title: 'Recent sign-in required',
     detail: 'Send current_password, or sign in again and repeat within 5 minutes',
   },
+  captcha_required: {
+    status: 403,
+    title: 'Captcha required',
+    detail: 'Solve the captcha, and send its token as captcha_token',
+  },
   not_enough_permissions: { status: 403, title: 'Forbidden', detail: 'Not enough permissions' },
   origin_not_allowed: {
     status: 403,
@@ -64,6 +69,17 @@ export const PROBLEMS = {
     status: 415,
     title: 'Unsupported media type',
     detail: 'Send application/json, or application/x-www-form-urlencoded where the route takes forms',
+  },
+  too_many_requests: {
+    status: 429,
+    title: 'Too many requests',
+    detail: 'Too many requests; try again when Retry-After says',
+  },
+  too_many_failures: {
+    status: 429,
+    title: 'Too many failures',
+    detail:
+      'Too many failures in a row; try again when Retry-After says, and without it from a device that signed in before, or ask an administrator to unlock the account',
   },
   headers_too_large: { status: 431, title: 'Headers too large', detail: 'The headers are too large' },
   internal_error: {

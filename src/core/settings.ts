@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { DAY, HOUR, MINUTE, SECOND } from './clock.ts'
 import { StartupError } from './problems.ts'
-import { defaultPublicUrl, travelsInTheClear } from './settings/addresses.ts'
+import { defaultPublicUrl, type TrustedProxies, travelsInTheClear } from './settings/addresses.ts'
 import { type KeptSecretKey, obtainKeptSecretKey, warnOfUnusedSecretKey } from './settings/kept-secret-key.ts'
 import {
   createMetricsSettings,
@@ -41,6 +41,16 @@ export type Settings = Readonly<{
   recoveryMs: number
   sessionLimit: number
   passwordMinLength: number
+  passwordContextWords: readonly string[]
+  /** With a slash at the end; undefined where no service is asked. */
+  pwnedPasswordsUrl: string | undefined
+  /** How many proxies before this server are believed, or which; none when empty. */
+  trustedProxies: TrustedProxies
+  rateLimits: boolean
+  /** Redis or Valkey; undefined for PostgreSQL, or memory with SQLite. */
+  rateLimitUrl: string | undefined
+  /** Undefined for none. */
+  captcha: Readonly<{ verifyUrl: string; secret: string }> | undefined
   hashConcurrency: number
   tokenCacheBytes: number
   corsOrigins: readonly string[]
@@ -120,7 +130,7 @@ function parseValues({ values: texts, given, errors }: RawSettings): Values {
     if (text !== undefined) values[name] = collectError(errors, () => parseValue(name, text, label))
   }
   const complete = values as Values
-  errors.push(...crossCheck(complete, given.has('SECRET_KEY')))
+  errors.push(...crossCheck(complete, given))
   return complete
 }
 
@@ -134,7 +144,7 @@ function parseValue(name: VariableName, text: string, label: string): unknown {
   }
 }
 
-function crossCheck(values: Values, isSecretGiven: boolean): string[] {
+function crossCheck(values: Values, given: RawSettings['given']): string[] {
   const {
     SECRET_KEY: current,
     SECRET_KEY_PREVIOUS: previous,
@@ -142,7 +152,7 @@ function crossCheck(values: Values, isSecretGiven: boolean): string[] {
     WORKERS: workers,
   } = values
   const errors: string[] = []
-  if (database?.kind === 'postgres' && !isSecretGiven) {
+  if (database?.kind === 'postgres' && !given.has('SECRET_KEY')) {
     const { expected } = VARIABLES.SECRET_KEY
     errors.push(
       `SECRET_KEY: it is not set, and with PostgreSQL every node needs the same; expected ${expected}`,
@@ -155,6 +165,12 @@ function crossCheck(values: Values, isSecretGiven: boolean): string[] {
   }
   if (current !== undefined && current === previous) errors.push(SAME_SECRETS)
   errors.push(...crossCheckMetrics(values))
+  if (given.has('CAPTCHA_VERIFY_URL') !== given.has('CAPTCHA_SECRET')) {
+    const missing = given.has('CAPTCHA_SECRET') ? 'CAPTCHA_VERIFY_URL' : 'CAPTCHA_SECRET'
+    errors.push(
+      `${missing}: it is not set, and a captcha needs both; expected ${VARIABLES[missing].expected}`,
+    )
+  }
   return errors
 }
 
@@ -179,6 +195,12 @@ function createSettings(values: Values, directory: string): CheckedSettings {
     recoveryMs: values.REFRESH_RECOVERY_HOURS * HOUR,
     sessionLimit: values.SESSION_LIMIT,
     passwordMinLength: values.PASSWORD_MIN_LENGTH,
+    passwordContextWords: Object.freeze(values.PASSWORD_CONTEXT_WORDS),
+    pwnedPasswordsUrl: values.PWNED_PASSWORDS_URL,
+    trustedProxies: Object.freeze(values.TRUSTED_PROXIES),
+    rateLimits: values.RATE_LIMITS,
+    rateLimitUrl: values.RATE_LIMIT_URL,
+    captcha: createCaptchaSettings(values),
     hashConcurrency: values.HASH_CONCURRENCY ?? Math.min(availableParallelism(), 64),
     tokenCacheBytes: values.TOKEN_CACHE_MB * MEBIBYTE,
     corsOrigins: Object.freeze(values.CORS_ORIGINS),
@@ -186,6 +208,10 @@ function createSettings(values: Values, directory: string): CheckedSettings {
     metrics: Object.freeze(createMetricsSettings(values)),
     tracing: Object.freeze(createTracingSettings(values)),
   })
+}
+
+function createCaptchaSettings({ CAPTCHA_VERIFY_URL: verifyUrl, CAPTCHA_SECRET: secret }: Values) {
+  return verifyUrl !== undefined && secret !== undefined ? Object.freeze({ verifyUrl, secret }) : undefined
 }
 
 function createDatabaseSettings(values: Values, directory: string): Settings['database'] {
@@ -198,8 +224,10 @@ function createDatabaseSettings(values: Values, directory: string): Settings['da
   }
 }
 
-function warnOf({ publicUrl, secretKey, secretKeyPrevious, database, metrics }: CheckedSettings): string[] {
+function warnOf(settings: CheckedSettings): string[] {
+  const { publicUrl, secretKey, secretKeyPrevious, database, rateLimits, metrics } = settings
   const warnings: string[] = []
+  if (!rateLimits) warnings.push('RATE_LIMITS: it is false, so that passwords can be guessed without limit')
   if (travelsInTheClear(publicUrl)) {
     warnings.push(`PUBLIC_URL: ${publicUrl} is not https; passwords and tokens can be read on the way`)
   }

@@ -7,6 +7,8 @@ export type Tables = {
   sessions: SessionsTable
   signing_keys: SigningKeysTable
   audit_events: AuditEventsTable
+  sign_in_failures: SignInFailuresTable
+  counters: CountersTable
 }
 
 /** What every query function takes first: the database, or a transaction on it. */
@@ -83,6 +85,24 @@ export type AuditEventsTable = {
   request_id: string | null
   /** Further facts, in JSON. */
   detail: string | null
+}
+
+/** Failures in a row: of guesses at a name, whether anybody has it or not, of those from a device, or of proofs. */
+export type SignInFailuresTable = {
+  /** A MAC: who reads the table learns no names. */
+  key: string
+  failures: number
+  /** No try is looked at before. */
+  next_try_at: Timestamp
+  failed_at: Timestamp
+}
+
+/** Counters that all nodes share: on PostgreSQL alone. */
+export type CountersTable = {
+  /** A MAC, as in `sign_in_failures`. */
+  key: string
+  count: number
+  ends_at: Timestamp
 }
 
 export type User = Selectable<UsersTable>

@@ -5,6 +5,7 @@ import { Problem } from '../core/problems.ts'
 import { type Authenticated, authenticate } from '../features/sessions/authenticate.ts'
 import type { App } from './app-type.ts'
 import { bearerToken } from './bearer-token.ts'
+import { clientAddress } from './forwarding.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -17,7 +18,7 @@ declare module 'fastify' {
 export function rememberCallers(app: App): void {
   app.decorateRequest('caller')
   app.addHook('onRequest', (request, _reply, done) => {
-    request.caller = createCaller(request.ip, request.headers['user-agent'], request.id)
+    request.caller = createCaller(clientAddress(request), request.headers['user-agent'], request.id)
     done()
   })
 }

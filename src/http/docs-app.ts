@@ -3,9 +3,9 @@ import fastify, { type FastifyInstance, type RouteOptions } from 'fastify'
 import type { Settings } from '../core/settings.ts'
 import { VERSION } from '../core/version.ts'
 import { takeEmptyBody } from './body-parsers.ts'
+import { REFRESH_COOKIE } from './cookies.ts'
 import { registerDocsPage } from './docs-page.ts'
 import { completeDocument, type OpenApiDocument } from './openapi-document.ts'
-import { REFRESH_COOKIE } from './refresh-cookie.ts'
 import { ANYWHERE_PROBLEMS } from './schemas.ts'
 
 const DESCRIPTION = `Accounts, sessions and tokens.

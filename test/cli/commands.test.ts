@@ -4,10 +4,12 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { migrations } from '../../src/database/migrations/index.ts'
 import { API, onEachDatabase, PASSWORD, startServer, type TestServer } from '../kit.ts'
 import type { Env } from '../support/child-process.ts'
 import { cliEnv, runCli } from '../support/cli.ts'
 import { createTestDatabase, DATABASES } from '../support/databases.ts'
+import { guess, nextAddress, signInFromElsewhere } from '../support/guesses.ts'
 import { SECRET_KEY } from '../support/secret-key.ts'
 
 for (const kind of DATABASES) {
@@ -17,8 +19,9 @@ for (const kind of DATABASES) {
     const env = { DATABASE_URL: database.url, SECRET_KEY }
 
     it('--check tells what is pending, changes nothing, and exits with 1 until there is nothing', async () => {
+      const names = Object.keys(migrations)
       const pending = await runCli(['migrate', '--check'], { env })
-      assert.deepEqual([pending.code, pending.stdout], [1, '001-initial\n'])
+      assert.deepEqual([pending.code, pending.stdout], [1, `${names.join('\n')}\n`])
       if (database.settings.kind === 'sqlite') assert.ok(!existsSync(database.settings.file))
 
       const early = await runCli(['users', 'list'], { env })
@@ -26,7 +29,7 @@ for (const kind of DATABASES) {
       assert.match(early.stderr, /^postern: .*`postern migrate`.*\n$/)
 
       const applied = await runCli(['migrate', '--json'], { env })
-      assert.deepEqual([applied.code, JSON.parse(applied.stdout)], [0, { applied: ['001-initial'] }])
+      assert.deepEqual([applied.code, JSON.parse(applied.stdout)], [0, { applied: names }])
       const done = await runCli(['migrate', '--check', '--json'], { env })
       assert.deepEqual([done.code, JSON.parse(done.stdout)], [0, { pending: [] }])
       const again = await runCli(['migrate'], { env })
@@ -143,6 +146,29 @@ onEachDatabase('postern users', ({ start }) => {
     assert.deepEqual([enabled.code, enabled.stderr], [0, 'Enabled ada (ada@example.com).\n'])
     await server.login(ada)
     assert.equal((await server.refresh(ada.tokens.refresh_token)).status, 401)
+  })
+
+  it('unlock: failed sign-ins are forgotten, by whichever name, and recorded', async () => {
+    const server = await start({ rateLimits: true })
+    const env = cliEnv(server)
+    const ada = await server.register({ username: 'ada' })
+    for (const username of [ada.username, ada.email]) {
+      for (let n = 0; n < 6; n += 1) await guess(server, username, { ip: nextAddress() })
+    }
+    assert.equal((await signInFromElsewhere(server, ada)).status, 429)
+    const unlocked = await runCli(['users', 'unlock', 'ADA@example.com'], { env })
+    const done = 'Unlocked ada (ada@example.com): failed sign-ins are forgotten.\n'
+    assert.deepEqual(unlocked, { code: 0, stdout: '', stderr: done })
+    assert.equal((await signInFromElsewhere(server, ada)).status, 200)
+    const again = await runCli(['users', 'unlock', 'ada'], { env })
+    assert.deepEqual([again.code, again.stderr], [0, 'ada (ada@example.com) has no failed sign-ins.\n'])
+    const { db } = server.context
+    const events = await db
+      .selectFrom('audit_events')
+      .select('id')
+      .where('type', '=', 'user.unlocked')
+      .execute()
+    assert.equal(events.length, 1)
   })
 
   it('sessions end: of one user, then of all', async () => {

@@ -66,7 +66,7 @@ it('a first user makes the database and its secret together, and a server starts
   const data = join(folder, 'data')
   for (const name of ['postern.db', 'postern.db.secret-key']) assert.ok(existsSync(join(data, name)), name)
 
-  const server = await startServerProcess({}, { folder })
+  const server = await startServerProcess({ RATE_LIMITS: 'true' }, { folder })
   try {
     const form = { username: 'root', password: PASSWORD }
     const login = await server.call('POST', `${API}/auth/login`, { form })

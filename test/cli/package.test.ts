@@ -51,7 +51,8 @@ describe('the package', () => {
   }
 
   it('holds what it takes to run and to read about it, and neither sources, tests nor tools', () => {
-    for (const file of ['README.md', 'LICENSE', '.env.example', 'bin/postern.js', 'dist/app.d.ts']) {
+    const filter = 'dist/features/passwords/common-passwords.bloom'
+    for (const file of ['README.md', 'LICENSE', '.env.example', 'bin/postern.js', 'dist/app.d.ts', filter]) {
       assert.ok(files.includes(file), file)
     }
     const strangers = files.filter((file) =>
@@ -67,6 +68,9 @@ describe('the package', () => {
     const args = ['users', 'create', '--username', 'ada', '--email', 'ada@example.com']
     const launcher = join(folder, 'node_modules/.bin/postern')
     const input = 'correct horse battery staple\n'
+    const refused = await run(launcher, args, { folder, env, input: 'passwordpassword\n' })
+    assert.equal(refused.code, 1, refused.stderr)
+    assert.match(refused.stderr, /among the passwords that attackers try first/)
     const created = await run(launcher, args, { folder, env, input })
     assert.equal(created.code, 0, created.stderr)
     await serveAndSignIn(launcher, env)

@@ -36,6 +36,12 @@ test('settings: nothing set gives the documented defaults', () => {
     recoveryMs: 168 * 3_600_000,
     sessionLimit: 100,
     passwordMinLength: 15,
+    passwordContextWords: [],
+    pwnedPasswordsUrl: undefined,
+    trustedProxies: [],
+    rateLimits: true,
+    rateLimitUrl: undefined,
+    captcha: undefined,
     hashConcurrency: Math.min(availableParallelism(), 64),
     tokenCacheBytes: 32 * 2 ** 20,
     corsOrigins: [],
@@ -47,8 +53,11 @@ test('settings: nothing set gives the documented defaults', () => {
 })
 
 test('settings: nobody can change them after loading', () => {
-  const settings = settingsOf({ CORS_ORIGINS: 'https://a.example' })
-  for (const value of [settings, settings.database, settings.corsOrigins]) assert.ok(Object.isFrozen(value))
+  const settings = settingsOf({ CORS_ORIGINS: 'https://a.example', PASSWORD_CONTEXT_WORDS: 'acme' })
+  const { database, corsOrigins, passwordContextWords } = settings
+  for (const value of [settings, database, corsOrigins, passwordContextWords]) {
+    assert.ok(Object.isFrozen(value))
+  }
 })
 
 test('settings: an empty variable counts as unset', () => {

@@ -63,16 +63,10 @@ onSharedServer(
         assert.equal(reply.status, 200)
         assertUncached(reply)
         assert.deepEqual(Object.keys(reply.body).sort(), ['access_token', 'expires_in', 'token_type'])
-        const [value, ...attributes] = String(reply.headers['set-cookie']).split('; ')
-        assert.match(value ?? '', new RegExp(`^${NAME}=[\\w-]+\\.[\\w-]+\\.[\\w-]+$`))
-        assert.deepEqual(attributes.sort(), [
-          'HttpOnly',
-          'Max-Age=604800',
-          'Path=/',
-          'SameSite=Strict',
-          'Secure',
-        ])
-        assert.ok(String(reply.headers['set-cookie']).length < 4096)
+        const [refresh = '', device = '', ...others] = [reply.headers['set-cookie'] ?? []].flat().map(String)
+        assert.deepEqual(others, [])
+        assertStrictCookie(refresh, NAME, 604_800)
+        assertStrictCookie(device, '__Host-postern_device', 34_560_000)
         assert.ok(!reply.text.includes(cookieOf(reply)))
         assert.equal((await server().me(reply.body.access_token)).status, 200)
       }
@@ -214,6 +208,14 @@ const named = (origin: string | undefined): Browser => (origin === undefined ? {
 
 const login = (server: TestServer, form: Record<string, string>, origin: string) =>
   server.call('POST', `${API}/auth/login?transport=cookie`, { form, headers: { origin } })
+
+function assertStrictCookie(cookie: string, name: string, maxAge: number): void {
+  const [value, ...attributes] = cookie.split('; ')
+  assert.match(value ?? '', new RegExp(`^${name}=[\\w-]+\\.[\\w-]+\\.[\\w-]+$`))
+  const expected = ['HttpOnly', `Max-Age=${maxAge}`, 'Path=/', 'SameSite=Strict', 'Secure']
+  assert.deepEqual(attributes.sort(), expected)
+  assert.ok(cookie.length < 4096)
+}
 
 const cookieOf = (reply: Reply): string =>
   new RegExp(`^${NAME}=([^;]+)`).exec(String(reply.headers['set-cookie']))?.[1] ?? ''

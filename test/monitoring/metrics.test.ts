@@ -82,6 +82,20 @@ onEachDatabase('metrics', ({ start, kind }) => {
     assert.equal(told.value('postern_hash_duration_seconds_count'), 8)
   })
 
+  it('what a limit refuses is counted by limit', async () => {
+    const server = await start({ ...WITH_ROUTE, rateLimits: true })
+    const form = { username: 'nobody', password: 'wrong' }
+    const statuses: number[] = []
+    for (let count = 0; count < 13; count++)
+      statuses.push((await server.call('POST', LOGIN, { form })).status)
+    const refused = statuses.slice(10)
+    assert.deepEqual(refused, [429, 429, 429])
+    const told = await scrape(server)
+    assert.equal(told.value('postern_limited_total', { limit: 'login-address-account' }), 3)
+    assert.equal(told.value('postern_limited_total', { limit: 'register-address' }), 0)
+    assert.equal(told.value('postern_logins_total', { outcome: 'too_many_requests' }), 3)
+  })
+
   it('refreshes are counted by outcome', async () => {
     const server = await start(WITH_ROUTE)
     const { tokens } = await server.register()

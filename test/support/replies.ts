@@ -27,14 +27,18 @@ export function assertProblem(reply: Reply, { status, code, detail, challenge, p
   assert.deepEqual(errors?.map((error: { pointer: string }) => error.pointer).sort(), pointers?.sort())
 }
 
+const JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/
+
 /** Checks a reply with tokens whole, with the refresh token in the body. */
 export function assertTokenPair(reply: Reply, expiresIn = 1800): void {
   assert.equal(reply.status, 200, reply.text)
   assertUncached(reply)
   assert.equal(reply.headers.pragma, 'no-cache')
-  const { access_token, refresh_token, ...rest } = reply.body
+  const { access_token, refresh_token, device_token, ...rest } = reply.body
   assert.deepEqual(rest, { token_type: 'bearer', expires_in: expiresIn })
-  for (const token of [access_token, refresh_token]) assert.match(token, /^[\w-]+\.[\w-]+\.[\w-]+$/)
+  for (const token of [access_token, refresh_token]) assert.match(token, JWT)
+  // A refresh says nothing new of the device.
+  if (device_token !== undefined) assert.match(device_token, JWT)
 }
 
 export function assertUncached(reply: Reply): void {

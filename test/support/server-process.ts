@@ -84,7 +84,8 @@ type Spawned = {
 
 /**
  * Starts the server and waits until it is ready. Settings come from `env` alone, not from this process's
- * own environment or the checkout's `.env`; the default database is a new one in its folder.
+ * own environment or the checkout's `.env`; the default database is a new one in its folder, and limits are for the tests
+ * that ask for them.
  */
 export async function startServerProcess(
   env: Env = {},
@@ -154,7 +155,7 @@ async function spawnMain(env: Env, options: ProcessOptions): Promise<Spawned> {
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'postern-server-')))
   const child = spawn(process.execPath, [...(options.nodeOptions ?? []), MAIN], {
     cwd: folder,
-    env: { ...inheritedEnvironment(), ...env },
+    env: { ...inheritedEnvironment(), RATE_LIMITS: 'false', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const killWithUs = () => child.kill('SIGKILL')

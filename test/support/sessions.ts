@@ -95,7 +95,7 @@ export async function createSecondNode(server: TestServer): Promise<Node> {
     ...node,
     close: async () => {
       await node.close()
-      await context.database.close()
+      await context.close()
     },
   }
 }

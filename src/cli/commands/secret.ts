@@ -1,10 +1,10 @@
 import { deriveKey } from '../../core/security/secrets.ts'
-import { findKeptSecretKey } from '../../core/settings/kept-secret-key.ts'
 import { generateSecretKey } from '../../core/settings/secret-key.ts'
-import { type CheckedSettings, checkSettings } from '../../core/settings.ts'
+import { checkSettings } from '../../core/settings.ts'
 import { CommandFailure } from '../failures.ts'
 import { announce } from '../open.ts'
 import { print, say } from '../output.ts'
+import { getSecretKey } from '../secret-key.ts'
 
 export const generateSecret = (): Promise<void> => print(`${generateSecretKey()}\n`)
 
@@ -20,14 +20,4 @@ export async function showHs256(): Promise<void> {
   const key = deriveKey(getSecretKey(settings), 'access-hs256')
   say('Whoever has this key can make access tokens: keep it as secret as a password.')
   await print(`${key.toString('base64url')}\n`)
-}
-
-function getSecretKey({ secretKey, database }: CheckedSettings): string {
-  const found = secretKey ?? (database.kind === 'sqlite' ? findKeptSecretKey(database.file) : undefined)
-  if (found === undefined) {
-    throw new CommandFailure(
-      'There is no secret key yet: set SECRET_KEY, or start the server once to have one made',
-    )
-  }
-  return found
 }

@@ -26,6 +26,16 @@ export type RefreshClaims = Readonly<{
   type: 'refresh'
 }>
 
+/** What a device token says: somebody has signed in as `sub` from this device. It signs nobody in. */
+export type DeviceClaims = Readonly<{
+  sub: string
+  /** The device, from its first sign-in on. */
+  jti: string
+  iat: number
+  exp: number
+  type: 'device'
+}>
+
 /** Claims as they came, perhaps with the time from which they hold (`nbf`, RFC 7519 section 4.1.5). */
 export type Payload<Claims> = Claims & { readonly nbf?: number }
 
@@ -59,6 +69,16 @@ export const refreshClaims = (claims: RefreshClaims): RefreshClaims =>
     type: claims.type,
   })
 
+/** The claims alone, frozen, in the order in which they are signed. */
+export const deviceClaims = (claims: DeviceClaims): DeviceClaims =>
+  Object.freeze({
+    sub: claims.sub,
+    jti: claims.jti,
+    iat: claims.iat,
+    exp: claims.exp,
+    type: claims.type,
+  })
+
 /** Whether a payload has every claim of an access token in its exact type (RFC 9068 section 4). */
 export function isAccessClaims(payload: unknown): payload is Payload<AccessClaims> {
   if (!isObject<AccessClaims>(payload)) return false
@@ -80,6 +100,17 @@ export function isRefreshClaims(payload: unknown): payload is Payload<RefreshCla
     payload.type === 'refresh' &&
     [payload.sub, payload.sid].every(isName) &&
     [payload.gen, payload.iat, payload.exp].every(isCount) &&
+    isOptionalCount(payload.nbf)
+  )
+}
+
+/** Whether a payload has every claim of a device token in its exact type. */
+export function isDeviceClaims(payload: unknown): payload is Payload<DeviceClaims> {
+  if (!isObject<DeviceClaims>(payload)) return false
+  return (
+    payload.type === 'device' &&
+    [payload.sub, payload.jti].every(isName) &&
+    [payload.iat, payload.exp].every(isCount) &&
     isOptionalCount(payload.nbf)
   )
 }

@@ -5,7 +5,7 @@ import { exportJWK } from 'jose/key/export'
 import { generateKeyPair } from 'jose/key/generate/keypair'
 import { StartupError } from '../problems.ts'
 import { ALGORITHMS, type AsymmetricAlgorithm, type TokenAlgorithm } from './algorithms.ts'
-import { deriveKey } from './secrets.ts'
+import { deriveKey, type KeyLabel } from './secrets.ts'
 
 export type { TokenAlgorithm }
 
@@ -30,6 +30,7 @@ export type KeySet = {
 export type Keyring = {
   access: KeySet
   refresh: KeySet
+  device: KeySet
   /** The public keys that verify access tokens (RFC 7517 section 5). Empty with HS256. */
   jwks: { keys: JWK[] }
 }
@@ -43,7 +44,7 @@ export type SigningKey = {
 }
 
 export type KeyringInput = {
-  /** Of access tokens. Refresh tokens are always HS256. */
+  /** Of access tokens. What only this server reads is always HS256. */
   algorithm: TokenAlgorithm
   secretKey: string
   /** Also accepted, never signs. */
@@ -53,7 +54,7 @@ export type KeyringInput = {
 }
 
 /** Explicit types of tokens (RFC 8725 section 3.11; `at+jwt`: RFC 9068 section 2.1). */
-type TokenType = 'at+jwt' | 'rt+jwt'
+type TokenType = 'at+jwt' | 'rt+jwt' | 'dt+jwt'
 
 /** Twice the same key with HS256. */
 type KeyPair = { signWith: KeyObject; verifyWith: KeyObject }
@@ -66,12 +67,13 @@ export async function generateSigningKey(algorithm: AsymmetricAlgorithm): Promis
 }
 
 /**
- * The keys of both kinds of token. Immutable: when keys change, make a new one, and new `Tokens` from it.
+ * The keys of every kind of token. Immutable: when keys change, make a new one, and new `Tokens` from it.
  * @throws StartupError when no signing key is of the wanted algorithm, or a signing key is damaged
  */
 export function createKeyring(input: KeyringInput): Keyring {
   const { access, jwks } = input.algorithm === 'HS256' ? sharedAccessKeys(input) : publicAccessKeys(input)
-  return { access, refresh: derivedKeys(input, 'refresh-hs256', 'rt+jwt'), jwks }
+  const refresh = derivedKeys(input, 'refresh-hs256', 'rt+jwt')
+  return { access, refresh, device: derivedKeys(input, 'device-hs256', 'dt+jwt'), jwks }
 }
 
 type AccessKeys = Pick<Keyring, 'access' | 'jwks'>
@@ -92,7 +94,7 @@ function publicAccessKeys({ algorithm, signingKeys }: KeyringInput): AccessKeys 
 
 function derivedKeys(
   { secretKey, secretKeyPrevious }: KeyringInput,
-  label: 'access-hs256' | 'refresh-hs256',
+  label: KeyLabel,
   typ: TokenType,
 ): KeySet {
   const current = hmacKey(deriveKey(secretKey, label), typ)

@@ -3,7 +3,10 @@ import { type Clock, type Timestamp, toSeconds } from '../clock.ts'
 import {
   type AccessClaims,
   accessClaims,
+  type DeviceClaims,
+  deviceClaims,
   isAccessClaims,
+  isDeviceClaims,
   isRefreshClaims,
   type RefreshClaims,
   refreshClaims,
@@ -11,7 +14,7 @@ import {
 import { signJws, verifyJws } from './jws.ts'
 import type { Keyring } from './keyring.ts'
 
-export type { AccessClaims, RefreshClaims }
+export type { AccessClaims, DeviceClaims, RefreshClaims }
 
 export type Tokens = {
   signAccess(claims: AccessClaims): string
@@ -22,6 +25,9 @@ export type Tokens = {
   signRefresh(claims: RefreshClaims): string
   /** The claims of a token of ours that holds now; undefined for any other text. Says nothing of its session. */
   verifyRefresh(token: string): RefreshClaims | undefined
+  signDevice(claims: DeviceClaims): string
+  /** The claims of a token of ours that holds now; undefined for any other text. */
+  verifyDevice(token: string): DeviceClaims | undefined
 }
 
 type Verified<Claims> = { readonly claims: Claims; readonly notBefore: number }
@@ -53,6 +59,11 @@ export function createTokens(input: {
     if (!isRefreshClaims(payload)) return undefined
     return { claims: refreshClaims(payload), notBefore: payload.nbf ?? 0 }
   }
+  const readDevice = (token: string): Verified<DeviceClaims> | undefined => {
+    const payload = verifyJws(keyring.device, token)
+    if (!isDeviceClaims(payload)) return undefined
+    return { claims: deviceClaims(payload), notBefore: payload.nbf ?? 0 }
+  }
 
   return {
     signAccess: (claims) => signJws(keyring.access.current, accessClaims(claims)),
@@ -60,6 +71,8 @@ export function createTokens(input: {
     cached: verified.size,
     signRefresh: (claims) => signJws(keyring.refresh.current, refreshClaims(claims)),
     verifyRefresh: (token) => currentClaims(readRefresh(token), clock.now(), refreshLeewayMs),
+    signDevice: (claims) => signJws(keyring.device.current, deviceClaims(claims)),
+    verifyDevice: (token) => currentClaims(readDevice(token), clock.now()),
   }
 }
 

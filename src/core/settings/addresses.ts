@@ -36,7 +36,75 @@ export const collectorUrl: Kind<string> = {
   parse: (text) => publicUrl.parse(text),
 }
 
+/** Where a range API is asked for what it knows: prefixes of hashes are added behind the slash at its end. */
+export const rangeUrl: Kind<string> = {
+  expected: 'an https URL with a path at most, or an http one on this machine',
+  parse(text) {
+    const url = publicUrl.parse(text)
+    if (travelsInTheClear(url)) throw new InvalidValue(`${quote(text)} is not https`)
+    return `${url}/`
+  },
+}
+
 const withoutLastSlash = (path: string): string => path.replace(/\/$/, '')
+
+/** An http(s) URL of a service that is asked; plain HTTP on this machine only. */
+export const serviceUrl: Kind<string> = {
+  expected: 'an https URL such as https://service.example.com/path, or an http one on this machine',
+  parse(text) {
+    const url = parseHttpUrl(text)
+    if (url.username !== '' || url.password !== '') throw new InvalidValue('the URL holds credentials')
+    if (travelsInTheClear(text)) throw new InvalidValue(`${quote(text)} is not https`)
+    return url.href
+  },
+}
+
+/** A URL of Redis or Valkey. The messages hold nothing of it: it may carry a password. */
+export const redisUrl: Kind<string> = {
+  expected: 'redis://USER:PASSWORD@HOST:PORT/DATABASE, or rediss:// with TLS',
+  parse(text) {
+    const url = URL.parse(text)
+    const isRedis = url?.protocol === 'redis:' || url?.protocol === 'rediss:'
+    if (!url || !isRedis || url.hostname === '' || /\s/.test(text)) {
+      throw new InvalidValue('the value is not a URL of Redis or Valkey')
+    }
+    if (!/^\/?\d*$/.test(url.pathname)) throw new InvalidValue('the database in the URL is not a number')
+    return text
+  },
+}
+
+/** Hops before this server, or the networks whose word counts. */
+export type TrustedProxies = number | readonly string[]
+
+/** How many proxies stand in a row before this server, or their addresses and networks (RFC 4632 section 3.1). */
+export const trustedProxies: Kind<TrustedProxies> = {
+  expected:
+    'addresses and networks such as 10.0.0.0/8 with commas between them, or a number of proxies from 1 to 10',
+  parse(text) {
+    const items = text.split(',').map((item) => item.trim())
+    const [first = ''] = items
+    if (/^\d+$/.test(text.trim())) return parseHops(first)
+    return [...new Set(items.filter((item) => item !== '').map(parseNetwork))]
+  },
+}
+
+function parseHops(text: string): number {
+  const hops = Number(text)
+  if (hops >= 1 && hops <= 10) return hops
+  throw new InvalidValue(`${quote(text)} is no number of proxies`)
+}
+
+function parseNetwork(text: string): string {
+  const [, address = '', prefix] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(text) ?? []
+  const family = isIP(address)
+  if (family === 0) throw new InvalidValue(`${quote(text)} is neither an address nor a network`)
+  if (prefix === undefined) return text
+  const bits = Number(prefix)
+  if (bits > (family === 4 ? 32 : 128)) throw new InvalidValue(`${quote(text)} has too long a prefix`)
+  if (bits === 0)
+    throw new InvalidValue(`${quote(text)} is every address: then anybody could pass for anybody`)
+  return text
+}
 
 /** Where the server is reached when nothing else is said; a wildcard address stands for localhost. */
 export function defaultPublicUrl(listenHost: string, port: number): string {

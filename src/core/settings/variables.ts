@@ -1,4 +1,15 @@
-import { apiPrefix, collectorUrl, host, origins, publicUrl } from './addresses.ts'
+import {
+  apiPrefix,
+  collectorUrl,
+  host,
+  origins,
+  publicUrl,
+  rangeUrl,
+  redisUrl,
+  serviceUrl,
+  trustedProxies,
+} from './addresses.ts'
+import { contextWords } from './context-words.ts'
 import { databaseUrl } from './database-url.ts'
 import { bearer, headers } from './headers.ts'
 import { previousSecretKey, secretKey } from './secret-key.ts'
@@ -97,6 +108,41 @@ export const VARIABLES = {
   PASSWORD_MIN_LENGTH: variable(integer(8, 64), {
     default: '15',
     meaning: 'Fewest characters of a new password, 8 to 64.',
+  }),
+  PASSWORD_CONTEXT_WORDS: variable(contextWords, {
+    default: '',
+    meaning:
+      'Words that a new password must not be made of, beside PROJECT_NAME and the names of the user: your organisation, your products, with commas between them.',
+  }),
+  PWNED_PASSWORDS_URL: variable(rangeUrl, {
+    default: undefined,
+    meaning:
+      'Range API that is asked whether a new password is known from a breach, such as https://api.pwnedpasswords.com/range/. Default: none is asked.',
+  }),
+  TRUSTED_PROXIES: variable(trustedProxies, {
+    default: '',
+    meaning:
+      'Proxies whose X-Forwarded-For is believed: their addresses or networks, such as 10.0.0.0/8, with commas between them; or how many stand in a row before this server.',
+  }),
+  RATE_LIMITS: variable(boolean(), {
+    default: 'true',
+    meaning: 'Whether guesses and floods are limited; false for load tests only.',
+  }),
+  RATE_LIMIT_URL: variable(redisUrl, {
+    default: undefined,
+    meaning:
+      'Redis or Valkey that counts for all nodes: redis://USER:PASSWORD@HOST, or rediss:// with TLS. Default: PostgreSQL, or memory with SQLite. Or RATE_LIMIT_URL_FILE.',
+    secret: true,
+  }),
+  CAPTCHA_VERIFY_URL: variable(serviceUrl, {
+    default: undefined,
+    meaning:
+      'Where tokens of a captcha are verified (siteverify: hCaptcha, reCAPTCHA, Turnstile); asked for when somebody registers, and at suspicious sign-ins.',
+  }),
+  CAPTCHA_SECRET: variable(text('^\\S{1,500}$', '1 to 500 characters without spaces'), {
+    default: undefined,
+    meaning: 'What the captcha service knows this site by; with CAPTCHA_VERIFY_URL. Or CAPTCHA_SECRET_FILE.',
+    secret: true,
   }),
   HASH_CONCURRENCY: variable(integer(1, 64), {
     default: undefined,

@@ -1,7 +1,9 @@
 import type { Migration } from 'kysely/migration'
 import * as initial from './001-initial.ts'
+import * as limits from './003-limits.ts'
 
 /** Every migration in order. One that has been released is never changed: add the next. */
 export const migrations: Record<string, Migration> = {
   '001-initial': initial,
+  '003-limits': limits,
 }

@@ -16,11 +16,14 @@ export type AuditEventType =
   | 'user.password_changed'
   | 'user.disabled'
   | 'user.enabled'
+  | 'user.unlocked'
   | 'user.deleted'
   | 'session.recovered'
   | 'session.reuse_detected'
   | 'session.ended'
   | 'sessions.ended'
+  | 'limit.reached'
+  | 'server.proxy_untrusted'
 
 export type AuditEvent = {
   type: AuditEventType

@@ -2,61 +2,130 @@ import type { Context } from '../../context.ts'
 import type { Caller } from '../../core/caller.ts'
 import type { UserId } from '../../core/ids.ts'
 import { countOutcome } from '../../core/metrics.ts'
-import { Problem, serverBusy } from '../../core/problems.ts'
+import { Problem, type ProblemCode, serverBusy } from '../../core/problems.ts'
 import { needsRehash } from '../../core/security/passwords.ts'
+import type { DeviceClaims } from '../../core/security/tokens.ts'
 import type { Session, User } from '../../database/tables.ts'
-import { recordEvent } from '../audit/events.ts'
+import { type AuditEvent, recordEvent } from '../audit/events.ts'
+import { deleteFailures } from '../passwords/failure-queries.ts'
+import { admitTry, countFailure } from '../passwords/throttle.ts'
 import { issueTokens, type TokenPair } from '../sessions/issue-tokens.ts'
 import { startSession } from '../sessions/start-session.ts'
 import { findUserByIdentifier } from '../users/find-user.ts'
 import { findSlowestBcryptCost, replacePasswordHash } from '../users/queries.ts'
+import { requireCaptcha } from './captcha.ts'
+import { issueDeviceToken } from './devices.ts'
+import { findStanding, type Standing } from './standing.ts'
 
 /** How often a sign-in looks again because another one replaced the hash under it. */
 const MAX_ATTEMPTS = 3
 
-type Credentials = { identifier: string; password: string; caller: Caller }
-type Verified = User & { password_hash: string }
+export type SignIn = {
+  /** A username or an e-mail address. */
+  identifier: string
+  password: string
+  deviceToken?: string | undefined
+  captchaToken?: string | undefined
+  caller: Caller
+}
+
+export type SignedIn = TokenPair & { device_token: string }
+
+/**
+ * Counts a sign-in before anything else is done for it.
+ * @param device undefined when this user has not signed in from it before
+ * @throws Problem `too_many_requests`
+ */
+export type Admit = (device: DeviceClaims | undefined) => Promise<Admission>
+
+export type Admission = {
+  /** Whether enough has failed from there to ask for a captcha. */
+  isSuspicious: boolean
+  countFailure(): Promise<void>
+  /** Takes back what was counted as a failure in advance. */
+  giveBack(): Promise<void>
+}
+
+/** Failures in a row that make the next try suspicious. */
+const SUSPICIOUS_FAILURES = 3
+
+/** What counts against who tried. */
+const FAILURES: readonly ProblemCode[] = ['invalid_credentials', 'too_many_failures']
 
 /**
  * Signs in with a username or an e-mail address and a password. An unknown user and a wrong password take the
  * same path and the same time.
- * @throws Problem `invalid_credentials`, `inactive_user`, `server_busy`
+ * @throws Problem `invalid_credentials`, `inactive_user`, `server_busy`, `too_many_requests`, `too_many_failures`,
+ *   `captcha_required`
  */
-export const login = (context: Context, credentials: Credentials): Promise<TokenPair> =>
-  countOutcome(context.metrics.login, signIn(context, credentials), () => 'succeeded')
+export const login = (context: Context, signIn: SignIn, admit: Admit): Promise<SignedIn> =>
+  countOutcome(context.metrics.login, admitAndSignIn(context, signIn, admit), () => 'succeeded')
 
-async function signIn(context: Context, { identifier, password, caller }: Credentials): Promise<TokenPair> {
+async function admitAndSignIn(context: Context, signIn: SignIn, admit: Admit): Promise<SignedIn> {
+  const found = await lookUp(context, signIn.identifier)
+  const standing = await findStanding(context, signIn, found.user)
+  const admission = await admit(standing.device)
+  try {
+    const isSuspicious = admission.isSuspicious || (standing.failures?.failures ?? 0) >= SUSPICIOUS_FAILURES
+    if (isSuspicious) await requireCaptcha(context, signIn.captchaToken, signIn.caller)
+    await admitTry(context, standing.throttled, standing.failures)
+    const session = await startVerifiedSession(context, signIn, standing, found)
+    signIn.caller.userId = session.user_id
+    await admission.giveBack()
+    const device_token = issueDeviceToken(context, session.user_id, standing.device)
+    return { ...issueTokens(context, session), device_token }
+  } catch (error) {
+    const isTheirs = error instanceof Problem && FAILURES.includes(error.code)
+    await (isTheirs ? admission.countFailure() : admission.giveBack())
+    throw error
+  }
+}
+
+type Found = { user: User | undefined; slowestBcryptCost: number | null }
+type Verified = User & { password_hash: string }
+
+async function lookUp({ db }: Context, identifier: string): Promise<Found> {
+  const [user, slowestBcryptCost] = await Promise.all([
+    findUserByIdentifier(db, identifier),
+    findSlowestBcryptCost(db),
+  ])
+  return { user, slowestBcryptCost }
+}
+
+async function startVerifiedSession(
+  context: Context,
+  signIn: SignIn,
+  standing: Standing,
+  found: Found,
+): Promise<Session> {
   let epoch: number | undefined
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
-    const user = await verifyUser(context, identifier, password, caller)
+    const user = await verifyUser(context, signIn, standing, found)
     // What ended this user's sessions while the password was being verified ends this sign-in as well.
-    if (user.session_epoch !== (epoch ?? user.session_epoch)) return refuse(context, user.id, caller)
-    epoch = user.session_epoch
-    const session = await beginSession(context, user, password, caller)
-    if (session) {
-      caller.userId = user.id
-      return issueTokens(context, session)
+    if (user.session_epoch !== (epoch ?? user.session_epoch)) {
+      return refuse(context, signIn, standing, user.id)
     }
+    epoch = user.session_epoch
+    const session = await beginSession(context, signIn, standing, user)
+    if (session) return session
+    found = await lookUp(context, signIn.identifier)
   }
   throw serverBusy()
 }
 
 async function verifyUser(
   context: Context,
-  identifier: string,
-  password: string,
-  caller: Caller,
+  signIn: SignIn,
+  standing: Standing,
+  { user, slowestBcryptCost }: Found,
 ): Promise<Verified> {
-  const { db, passwords } = context
-  const [user, slowestBcryptCost] = await Promise.all([
-    findUserByIdentifier(db, identifier),
-    findSlowestBcryptCost(db),
-  ])
+  const { db, clock, passwords } = context
   const hash = user?.password_hash ?? null
-  const matches = await passwords.verify(hash, password, slowestBcryptCost)
-  if (!user || hash === null || !matches) return refuse(context, user?.id, caller)
+  const matches = await passwords.verify(hash, signIn.password, slowestBcryptCost)
+  if (!user || hash === null || !matches) return refuse(context, signIn, standing, user?.id)
   if (!user.is_active) {
-    await recordFailure(context, user.id, caller, 'inactive')
+    const detail = { reason: 'inactive' }
+    await recordEvent(db, clock.now(), failureEvent(user.id, signIn.caller, detail))
     throw new Problem('inactive_user')
   }
   return { ...user, password_hash: hash }
@@ -65,9 +134,9 @@ async function verifyUser(
 /** @returns undefined when the user is no longer as they were when the password was verified */
 async function beginSession(
   context: Context,
+  { password, caller }: SignIn,
+  { endedBySuccess }: Standing,
   user: Verified,
-  password: string,
-  caller: Caller,
 ): Promise<Session | undefined> {
   const { db, clock, passwords } = context
   const { id: userId, password_hash: oldHash, session_epoch: sessionEpoch } = user
@@ -77,6 +146,7 @@ async function beginSession(
     const passwordHash = newHash ?? oldHash
     const session = await startSession(context, trx, { userId, passwordHash, sessionEpoch, caller })
     if (!session) return undefined
+    if (endedBySuccess.length > 0) await deleteFailures(trx, endedBySuccess)
     const detail = { method: 'password' }
     const event = { type: 'user.signed_in', userId, sessionId: session.id, caller, detail } as const
     await recordEvent(trx, clock.now(), event)
@@ -84,15 +154,23 @@ async function beginSession(
   })
 }
 
-async function refuse(context: Context, userId: UserId | undefined, caller: Caller): Promise<never> {
-  await recordFailure(context, userId, caller, 'invalid_credentials')
+async function refuse(
+  context: Context,
+  { caller }: SignIn,
+  { throttled }: Standing,
+  userId: UserId | undefined,
+): Promise<never> {
+  const { db, clock } = context
+  await db.transaction().execute(async (trx) => {
+    const { isLast } = await countFailure(context, trx, throttled)
+    const detail = { reason: 'invalid_credentials', ...(isLast && { blocked: true }) }
+    await recordEvent(trx, clock.now(), failureEvent(userId, caller, detail))
+  })
   throw new Problem('invalid_credentials')
 }
 
-const recordFailure = (
-  { db, clock }: Context,
+const failureEvent = (
   userId: UserId | undefined,
   caller: Caller,
-  reason: string,
-): Promise<void> =>
-  recordEvent(db, clock.now(), { type: 'user.sign_in_failed', userId, caller, detail: { reason } })
+  detail: NonNullable<AuditEvent['detail']>,
+): AuditEvent => ({ type: 'user.sign_in_failed', userId, caller, detail })

@@ -2,26 +2,40 @@ import type { Context } from '../../context.ts'
 import type { Caller } from '../../core/caller.ts'
 import { countOutcome } from '../../core/metrics.ts'
 import { recordEvent } from '../audit/events.ts'
-import { issueTokens, type TokenPair } from '../sessions/issue-tokens.ts'
+import { forgetFailures } from '../passwords/throttle.ts'
+import { issueTokens } from '../sessions/issue-tokens.ts'
 import { startSession } from '../sessions/start-session.ts'
 import { createUser, type NewUser } from '../users/create-user.ts'
+import { requireCaptcha } from './captcha.ts'
+import { issueDeviceToken } from './devices.ts'
+import type { SignedIn } from './login.ts'
+
+type Sender = { captchaToken?: string | undefined; caller: Caller }
 
 /**
  * Creates an account and signs it in.
- * @throws Problem `validation_failed`, `username_taken`, `email_taken`, `server_busy`
+ * @throws Problem `validation_failed`, `username_taken`, `email_taken`, `server_busy`, `captcha_required`
  */
-export const register = (context: Context, newUser: NewUser, caller: Caller): Promise<TokenPair> =>
-  countOutcome(context.metrics.registration, createAndSignIn(context, newUser, caller), () => 'succeeded')
+export const register = (context: Context, newUser: NewUser, sender: Sender): Promise<SignedIn> =>
+  countOutcome(context.metrics.registration, createAndSignIn(context, newUser, sender), () => 'succeeded')
 
-async function createAndSignIn(context: Context, newUser: NewUser, caller: Caller): Promise<TokenPair> {
+async function createAndSignIn(
+  context: Context,
+  newUser: NewUser,
+  { captchaToken, caller }: Sender,
+): Promise<SignedIn> {
+  await requireCaptcha(context, captchaToken, caller)
   const session = await createUser(context, { ...newUser, isSuperuser: false }, async (trx, user) => {
     const { id: userId, password_hash: passwordHash, session_epoch: sessionEpoch } = user
     const session = await startSession(context, trx, { userId, passwordHash, sessionEpoch, caller })
     if (!session) throw new Error('A user who was just stored has changed before the transaction ended')
     const event = { type: 'user.created', userId, sessionId: session.id, caller } as const
+    // Guesses at the name while nobody had it are no guesses at its password.
+    await forgetFailures(context, trx, user)
     await recordEvent(trx, context.clock.now(), event)
     return session
   })
   caller.userId = session.user_id
-  return issueTokens(context, session)
+  const device_token = issueDeviceToken(context, session.user_id, undefined)
+  return { ...issueTokens(context, session), device_token }
 }

@@ -3,17 +3,22 @@ import type { Context } from '../../context.ts'
 import { invalidField } from '../../core/problems.ts'
 import type { App } from '../../http/app-type.ts'
 import { acceptForms, takeEmptyBody } from '../../http/body-parsers.ts'
-import { currentUser } from '../../http/dependencies.ts'
-import { refuseForeignOrigin, requireAllowedOrigin } from '../../http/origins.ts'
 import {
   acceptCookies,
   clearRefreshCookie,
+  readDeviceCookie,
   readRefreshCookie,
+  setDeviceCookie,
   setRefreshCookie,
-} from '../../http/refresh-cookie.ts'
+} from '../../http/cookies.ts'
+import { currentUser } from '../../http/dependencies.ts'
+import { addressOf, type Limits } from '../../http/limits.ts'
+import { refuseForeignOrigin, requireAllowedOrigin } from '../../http/origins.ts'
 import { AUTHENTICATION_PROBLEMS, INPUT_PROBLEMS, NoContent, problems, success } from '../../http/schemas.ts'
+import { admitBy } from '../../http/sign-in-limits.ts'
 import type { TokenPair as Tokens } from '../sessions/issue-tokens.ts'
 import { refreshSession } from '../sessions/refresh.ts'
+import { identifierKey } from '../users/names.ts'
 import { login } from './login.ts'
 import { identifySession, isSignedOut, type LogoutScope, logout } from './logout.ts'
 import { register } from './register.ts'
@@ -30,17 +35,22 @@ import {
 
 const FORM_OR_JSON = ['application/x-www-form-urlencoded', 'application/json']
 
-export async function authRouter(app: App, context: Context): Promise<void> {
+export async function authRouter(app: App, context: Context, limits: Limits): Promise<void> {
   await acceptForms(app)
   await acceptCookies(app)
   const { settings } = context
 
-  /** The reply with the refresh token in the body or, for browsers, in the cookie. */
-  const deliver = (reply: FastifyReply, pair: Tokens, transport: 'body' | 'cookie' | undefined) => {
+  /** The reply with what is to be kept in the body or, for browsers, in cookies. */
+  const deliver = (
+    reply: FastifyReply,
+    tokens: Tokens & { device_token?: string },
+    transport: 'body' | 'cookie' | undefined,
+  ) => {
     reply.header('pragma', 'no-cache')
-    if (transport !== 'cookie') return pair
-    const { refresh_token, ...rest } = pair
+    if (transport !== 'cookie') return tokens
+    const { refresh_token, device_token, ...rest } = tokens
     setRefreshCookie(reply, refresh_token, settings)
+    if (device_token !== undefined) setDeviceCookie(reply, device_token)
     return rest
   }
 
@@ -62,6 +72,8 @@ export async function authRouter(app: App, context: Context): Promise<void> {
             'username_taken',
             'email_taken',
             'origin_not_allowed',
+            'captcha_required',
+            'too_many_requests',
             'server_busy',
             'database_unavailable',
           ),
@@ -71,7 +83,11 @@ export async function authRouter(app: App, context: Context): Promise<void> {
     async (request, reply) => {
       const { transport } = request.query
       if (transport === 'cookie') refuseForeignOrigin(request, settings)
-      return deliver(reply, await register(context, request.body, request.caller), transport)
+      const { caller } = request
+      const { captcha_token: captchaToken, ...newUser } = request.body
+      await limits.take({ caller, reply }, 'register-address', [addressOf(caller)])
+      await limits.take({ caller, reply }, 'register-server', [], settings.hashConcurrency)
+      return deliver(reply, await register(context, newUser, { captchaToken, caller }), transport)
     },
   )
 
@@ -94,6 +110,9 @@ export async function authRouter(app: App, context: Context): Promise<void> {
             'invalid_credentials',
             'inactive_user',
             'origin_not_allowed',
+            'captcha_required',
+            'too_many_requests',
+            'too_many_failures',
             'server_busy',
             'database_unavailable',
           ),
@@ -103,9 +122,12 @@ export async function authRouter(app: App, context: Context): Promise<void> {
     async (request, reply) => {
       const { transport } = request.query
       if (transport === 'cookie') refuseForeignOrigin(request, settings)
-      const { username: identifier, password } = request.body
-      const pair = await login(context, { identifier, password, caller: request.caller })
-      return deliver(reply, pair, transport)
+      const { caller } = request
+      const { username: identifier, password, captcha_token: captchaToken } = request.body
+      const deviceToken = request.body.device_token ?? readDeviceCookie(request)
+      const admit = admitBy(limits, { caller, reply }, identifierKey(identifier), settings.hashConcurrency)
+      const signIn = { identifier, password, deviceToken, captchaToken, caller }
+      return deliver(reply, await login(context, signIn, admit), transport)
     },
   )
 
@@ -128,6 +150,7 @@ export async function authRouter(app: App, context: Context): Promise<void> {
             'refresh_token_invalid',
             'refresh_token_reused',
             'origin_not_allowed',
+            'too_many_requests',
             'server_busy',
             'database_unavailable',
           ),
@@ -136,10 +159,12 @@ export async function authRouter(app: App, context: Context): Promise<void> {
       preValidation: takeEmptyBody,
     },
     async (request, reply) => {
+      const { caller } = request
+      await limits.take({ caller, reply }, 'refresh-address', [addressOf(caller)])
       const sent = request.body.refresh_token
       const refreshToken = sent ?? refreshCookie(request)
       if (refreshToken === undefined) throw invalidField('/refresh_token', 'is missing')
-      const pair = await refreshSession(context, { refreshToken, caller: request.caller })
+      const pair = await refreshSession(context, { refreshToken, caller })
       return deliver(reply, pair, sent === undefined ? 'cookie' : 'body')
     },
   )

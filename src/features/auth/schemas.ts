@@ -4,8 +4,26 @@ import { EmailField, NewPasswordField, PasswordField, UsernameField } from '../u
 const TOKEN_MAX_LENGTH = 4096
 const JWT_PATTERN = '^[\\w-]+\\.[\\w-]+\\.[\\w-]+$'
 
+const CaptchaTokenField = Type.String({
+  minLength: 1,
+  maxLength: TOKEN_MAX_LENGTH,
+  description: 'What the captcha gave, where the server asks for one (`captcha_required`)',
+  examples: ['10000000-aaaa-bbbb-cccc-000000000001'],
+})
+
+const DeviceTokenField = Type.String({
+  minLength: 1,
+  maxLength: TOKEN_MAX_LENGTH,
+  examples: ['eyJhbGciOiJIUzI1NiIsInR5cCI6ImR0K2p3dCJ9.eyJzdWIiOiIwMTlhMWY2ZSJ9.c2lnbmF0dXJl'],
+})
+
 export const RegisterRequest = Type.Object(
-  { username: UsernameField, email: EmailField, password: NewPasswordField },
+  {
+    username: UsernameField,
+    email: EmailField,
+    password: NewPasswordField,
+    captcha_token: Type.Optional(CaptchaTokenField),
+  },
   { title: 'RegisterRequest', additionalProperties: false },
 )
 
@@ -29,6 +47,14 @@ export const LoginRequest = Type.Object(
     ),
     client_id: Type.Optional(Type.String({ maxLength: 255, description: 'Ignored', examples: [''] })),
     client_secret: Type.Optional(Type.String({ maxLength: 1024, description: 'Ignored', examples: [''] })),
+    device_token: Type.Optional(
+      Type.String({
+        ...DeviceTokenField,
+        description:
+          'From the last sign-in on this device: its tries are counted apart from those of others. Browsers have it in a cookie',
+      }),
+    ),
+    captcha_token: Type.Optional(CaptchaTokenField),
   },
   { title: 'LoginRequest', examples: [{ username: 'ada', password: 'correct horse battery staple' }] },
 )
@@ -101,6 +127,14 @@ export const TokenPair = Type.Object(
       description: 'Seconds until the access token expires',
       examples: [1800],
     }),
+    device_token: Type.Optional(
+      Type.String({
+        ...DeviceTokenField,
+        pattern: JWT_PATTERN,
+        description:
+          'Keep it on this device, also after a sign-out, and send it with the next sign-in; absent when it is in a cookie, and after a refresh',
+      }),
+    ),
   },
   { title: 'TokenPair' },
 )

@@ -19,9 +19,9 @@ export async function createUser<T>(
   newUser: NewUser & { isSuperuser: boolean },
   finish: Finish<T>,
 ): Promise<T> {
-  const { db, passwords, settings } = context
+  const { db, passwords } = context
   const checked = { username: checkUsername(newUser.username), email: checkEmail(newUser.email) }
-  checkNewPassword(newUser.password, settings)
+  await checkNewPassword(context, { ...checked, password: newUser.password })
   await refuseTaken(db, checked)
   const passwordHash = await passwords.hash(newUser.password)
   const { isSuperuser } = newUser

@@ -1,5 +1,6 @@
 import { domainToASCII } from 'node:url'
 import isEmail from 'validator/lib/isEmail.js'
+import { foldCase, foldForms } from '../../core/fold-case.ts'
 import { invalidField } from '../../core/problems.ts'
 
 /** Letters (with the marks that some scripts write them with), digits and `._-`; nothing that does not show. */
@@ -10,11 +11,8 @@ export const EMAIL_MAX_LENGTH = 254
 /** What could break a mail's header or does not show; quoted local parts could hold anything (RFC 5321 section 4.1.2). */
 const NEVER_IN_EMAIL = /["\p{Cc}\p{Cf}\p{Cs}\p{Z}]/u
 
-/** Folds case so that two spellings of one name compare equal: by way of upper case for ß and final sigma, from lower for ẞ. */
-const foldCase = (text: string): string => text.toLowerCase().toUpperCase().toLowerCase().normalize('NFKC')
-
 /** The form in which usernames are compared. */
-export const usernameKey = (username: string): string => foldCase(username.normalize('NFKC'))
+export const usernameKey: (username: string) => string = foldForms
 
 /** The form in which addresses are compared: without regard to case, the domain as the DNS has it. */
 export function emailKey(email: string): string {
@@ -24,6 +22,10 @@ export function emailKey(email: string): string {
 }
 
 export const isEmailShaped = (text: string): boolean => text.includes('@')
+
+/** The form in which what somebody signs in with is compared: no username has the shape of an address. */
+export const identifierKey = (identifier: string): string =>
+  isEmailShaped(identifier) ? emailKey(identifier) : usernameKey(identifier)
 
 /**
  * The username as it is kept: NFKC.

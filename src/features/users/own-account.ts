@@ -6,7 +6,9 @@ import { invalidField, Problem, serverBusy } from '../../core/problems.ts'
 import { isUniqueViolation } from '../../database/errors.ts'
 import type { Db, User, UsersTable } from '../../database/tables.ts'
 import { type AuditEventType, recordEvent } from '../audit/events.ts'
+import { deleteFailures, findFailuresOf } from '../passwords/failure-queries.ts'
 import { checkNewPassword } from '../passwords/policy.ts'
+import { admitTry, countFailure, forgetFailures, throttledProof } from '../passwords/throttle.ts'
 import { type Authenticated, getStandingSession } from '../sessions/authenticate.ts'
 import { endUserSessions } from '../sessions/end-sessions.ts'
 import { refuseTaken } from './create-user.ts'
@@ -27,7 +29,7 @@ const MAX_ATTEMPTS = 3
 
 /**
  * Changes the caller's own account. A new password ends every other session.
- * @throws Problem `validation_failed`, `current_password_incorrect`, `reauthentication_required`,
+ * @throws Problem `validation_failed`, `current_password_incorrect`, `too_many_failures`, `reauthentication_required`,
  *   `username_taken`, `email_taken`, `server_busy`, and `access_token_invalid` when the session ended meanwhile
  */
 export async function updateOwnAccount(
@@ -35,7 +37,7 @@ export async function updateOwnAccount(
   { current, changes, caller }: { current: Authenticated; changes: AccountChanges; caller: Caller },
 ): Promise<User> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
-    const columns = changedColumns(context, current, changes)
+    const columns = await changedColumns(context, current, changes)
     if (!columns) return current
     const guard = await prove(context, current, changes, caller)
     await refuseTakenByOthers(context.db, current, columns)
@@ -52,7 +54,7 @@ export async function updateOwnAccount(
 
 /**
  * Deletes the caller's own account with all that is theirs.
- * @throws Problem `current_password_incorrect`, `server_busy`, `access_token_invalid`
+ * @throws Problem `current_password_incorrect`, `too_many_failures`, `server_busy`, `access_token_invalid`
  */
 export async function deleteOwnAccount(
   context: Context,
@@ -69,11 +71,11 @@ export async function deleteOwnAccount(
 }
 
 /** The new values of the columns that change; undefined when nothing does. */
-function changedColumns(
-  { settings, clock }: Context,
+async function changedColumns(
+  context: Context,
   current: User,
   { username, email, password }: AccountChanges,
-): Updateable<UsersTable> | undefined {
+): Promise<Updateable<UsersTable> | undefined> {
   const columns: Updateable<UsersTable> = {}
   if (username !== undefined && checkUsername(username) !== current.username) {
     columns.username = checkUsername(username)
@@ -84,9 +86,11 @@ function changedColumns(
     columns.email_key = emailKey(email)
     columns.email_verified_at = null
   }
-  if (password !== undefined) checkNewPassword(password, settings)
-  else if (Object.keys(columns).length === 0) return undefined
-  columns.updated_at = clock.now()
+  if (password !== undefined) {
+    const { username: name = current.username, email: address = current.email } = columns
+    await checkNewPassword(context, { password, username: name, email: address })
+  } else if (Object.keys(columns).length === 0) return undefined
+  columns.updated_at = context.clock.now()
   return columns
 }
 
@@ -112,19 +116,24 @@ async function prove(
 
 /** @returns the hash that matched */
 async function verifyCurrentPassword(
-  { db, clock, passwords }: Context,
+  context: Context,
   current: Authenticated,
   password: string,
   caller: Caller,
 ): Promise<string> {
-  if ((await passwords.verify(current.password_hash, password)) && current.password_hash !== null) {
-    return current.password_hash
+  const { db, clock, passwords } = context
+  const { id: userId, session_id: sessionId, password_hash: hash } = current
+  const throttled = throttledProof(context, userId)
+  const failures = await findFailuresOf(db, throttled.key)
+  await admitTry(context, throttled, failures)
+  if ((await passwords.verify(hash, password)) && hash !== null) {
+    if (failures) await deleteFailures(db, [throttled.key])
+    return hash
   }
-  await recordEvent(db, clock.now(), {
-    type: 'user.reauthentication_failed',
-    userId: current.id,
-    sessionId: current.session_id,
-    caller,
+  await db.transaction().execute(async (trx) => {
+    await countFailure(context, trx, throttled)
+    const event = { type: 'user.reauthentication_failed', userId, sessionId, caller } as const
+    await recordEvent(trx, clock.now(), event)
   })
   throw new Problem('current_password_incorrect')
 }
@@ -152,6 +161,7 @@ async function storeChanges(
     return await context.db.transaction().execute(async (trx) => {
       const updated = await updateOwnUser(trx, guard, columns)
       if (!updated) return undefined
+      await forgetFailures(context, trx, updated)
       for (const type of events) {
         await recordEvent(trx, context.clock.now(), { type, userId, sessionId, caller })
       }

@@ -1,14 +1,22 @@
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
 import type { Context } from '../../context.ts'
+import type { UserId } from '../../core/ids.ts'
 import type { App } from '../../http/app-type.ts'
 import { currentSuperuser, currentUser } from '../../http/dependencies.ts'
+import { addressOf, type Limits } from '../../http/limits.ts'
 import { AUTHENTICATION_PROBLEMS, INPUT_PROBLEMS, NoContent, problems, success } from '../../http/schemas.ts'
 import { deleteOwnAccount, updateOwnAccount } from './own-account.ts'
 import { toProfile } from './profile.ts'
 import { AdminGreeting, DeleteUserRequest, UpdateUserRequest, UserProfile } from './schemas.ts'
 
-export async function usersRouter(app: App, context: Context): Promise<void> {
+export async function usersRouter(app: App, context: Context, limits: Limits): Promise<void> {
+  /** Counts a current password before it is looked at. */
+  const admitProof = async ({ caller }: FastifyRequest, reply: FastifyReply, userId: UserId) => {
+    await limits.take({ caller, reply }, 'proof-address', [addressOf(caller)])
+    await limits.take({ caller, reply }, 'proof-account', [userId])
+  }
+
   app.get(
     '/users/me',
     {
@@ -40,15 +48,20 @@ export async function usersRouter(app: App, context: Context): Promise<void> {
         'email_taken',
         'current_password_incorrect',
         'reauthentication_required',
+        'too_many_requests',
+        'too_many_failures',
         'server_busy',
       ),
     },
   }
-  const update = async (request: FastifyRequest<{ Body: Static<typeof UpdateUserRequest> }>) => {
+  const update = async (
+    request: FastifyRequest<{ Body: Static<typeof UpdateUserRequest> }>,
+    reply: FastifyReply,
+  ) => {
     const current = await currentUser(context, request)
-    return toProfile(
-      await updateOwnAccount(context, { current, changes: request.body, caller: request.caller }),
-    )
+    const { body: changes, caller } = request
+    if (changes.current_password !== undefined) await admitProof(request, reply, current.id)
+    return toProfile(await updateOwnAccount(context, { current, changes, caller }))
   }
   app.put('/users/me', { schema: { ...updateSchema, operationId: 'replaceOwnProfile' } }, update)
   app.patch('/users/me', { schema: { ...updateSchema, operationId: 'updateOwnProfile' } }, update)
@@ -69,6 +82,8 @@ export async function usersRouter(app: App, context: Context): Promise<void> {
             ...INPUT_PROBLEMS,
             ...AUTHENTICATION_PROBLEMS,
             'current_password_incorrect',
+            'too_many_requests',
+            'too_many_failures',
             'server_busy',
           ),
         },
@@ -76,6 +91,7 @@ export async function usersRouter(app: App, context: Context): Promise<void> {
     },
     async (request, reply) => {
       const current = await currentUser(context, request)
+      await admitProof(request, reply, current.id)
       const { current_password: currentPassword } = request.body
       await deleteOwnAccount(context, { current, currentPassword, caller: request.caller })
       return reply.code(204).send(null)

@@ -108,7 +108,7 @@ const strangers = (name: string): unknown[] => [
 attack(
   '[V9.2.3] [RFC8725-3.8] [RFC8725-3.9] issuer and audience are ours exactly, and not among others',
   (victim) =>
-    victim.kind === 'refresh'
+    victim.kind !== 'access'
       ? []
       : [
           ...strangers(ISSUER).map((iss) => withClaims(victim, { iss })),
@@ -120,7 +120,7 @@ attack(
 )
 
 attack('[V9.2.3] a list of authentication methods holds names and nothing else', (victim) =>
-  victim.kind === 'refresh'
+  victim.kind !== 'access'
     ? []
     : [
         undefined,

@@ -25,7 +25,7 @@ const victims = issuers.flatMap(createVictims)
 function joseKey({ kind, issuer }: Victim): KeyObject {
   const [jwk] = issuer.keyring.jwks.keys
   if (kind === 'access' && jwk) return createPublicKey({ key: jwk, format: 'jwk' })
-  return createSecretKey(deriveKey(SECRET_KEY, kind === 'access' ? 'access-hs256' : 'refresh-hs256'))
+  return createSecretKey(deriveKey(SECRET_KEY, `${kind}-hs256`))
 }
 
 function joseOptions({ kind, key }: Victim, now: number): JWTVerifyOptions {
@@ -34,9 +34,8 @@ function joseOptions({ kind, key }: Victim, now: number): JWTVerifyOptions {
     currentDate: new Date(now),
     requiredClaims: ['exp', 'iat', 'sub'],
   }
-  return kind === 'access'
-    ? { ...options, typ: 'at+jwt', issuer: ISSUER, audience: AUDIENCE }
-    : { ...options, typ: 'rt+jwt' }
+  const typ = { access: 'at+jwt', refresh: 'rt+jwt', device: 'dt+jwt' }[kind]
+  return kind === 'access' ? { ...options, typ, issuer: ISSUER, audience: AUDIENCE } : { ...options, typ }
 }
 
 /** What jose says of a token; it throws if it refuses. */

@@ -12,6 +12,7 @@ import {
 import {
   type AccessClaims,
   createTokens,
+  type DeviceClaims,
   type RefreshClaims,
   type Tokens,
 } from '../../../src/core/security/tokens.ts'
@@ -40,7 +41,7 @@ export type Issuer = {
 export type Victim = {
   name: string
   issuer: Issuer
-  kind: 'access' | 'refresh'
+  kind: 'access' | 'refresh' | 'device'
   keys: KeySet
   key: TokenKey
   token: string
@@ -48,7 +49,7 @@ export type Victim = {
   payload: string
   signature: string
   headerJson: Record<string, unknown>
-  claims: AccessClaims | RefreshClaims
+  claims: AccessClaims | RefreshClaims | DeviceClaims
   /** A token signed with the right key; what is not given is as in the victim's. Text and bytes are taken as they are. */
   resign(parts: { header?: unknown; payload?: unknown }): string
 }
@@ -76,6 +77,15 @@ export const refreshClaims = (changes: Partial<RefreshClaims> = {}): RefreshClai
   iat: NOW_SECONDS - 10,
   exp: NOW_SECONDS + 600_000,
   type: 'refresh',
+  ...changes,
+})
+
+export const deviceClaims = (changes: Partial<DeviceClaims> = {}): DeviceClaims => ({
+  sub: '01992c2e-0000-7000-8000-00000000000a',
+  jti: 'Y2hpbGxpbmc',
+  iat: NOW_SECONDS - 10,
+  exp: NOW_SECONDS + 600_000,
+  type: 'device',
   ...changes,
 })
 
@@ -110,9 +120,11 @@ export function createVictims(issuer: Issuer): Victim[] {
   const { tokens, keyring } = issuer
   const access = accessClaims()
   const refresh = refreshClaims()
+  const device = deviceClaims()
   return [
     victim(issuer, 'access', keyring.access, access, tokens.signAccess(access)),
     victim(issuer, 'refresh', keyring.refresh, refresh, tokens.signRefresh(refresh)),
+    victim(issuer, 'device', keyring.device, device, tokens.signDevice(device)),
   ]
 }
 
@@ -144,13 +156,16 @@ function victim(
 }
 
 /** The claims, by the verifier that the victim's token is for. */
-export const readBack = ({ kind, issuer: { tokens } }: Victim, token: string) =>
-  kind === 'access' ? tokens.verifyAccess(token) : tokens.verifyRefresh(token)
+export function readBack({ kind, issuer: { tokens } }: Victim, token: string): Victim['claims'] | undefined {
+  if (kind === 'access') return tokens.verifyAccess(token)
+  return kind === 'refresh' ? tokens.verifyRefresh(token) : tokens.verifyDevice(token)
+}
 
 export function assertRefused({ name, issuer: { tokens } }: Victim, forged: string): void {
   const shown = `from ${name}: ${forged.slice(0, 300)}`
   assert.equal(tokens.verifyAccess(forged), undefined, `accepted as access token, ${shown}`)
   assert.equal(tokens.verifyRefresh(forged), undefined, `accepted as refresh token, ${shown}`)
+  assert.equal(tokens.verifyDevice(forged), undefined, `accepted as device token, ${shown}`)
 }
 
 type Forge = (victim: Victim) => Iterable<string> | Promise<Iterable<string>>

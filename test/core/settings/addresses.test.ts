@@ -84,6 +84,55 @@ test('settings: plain HTTP to another machine is a warning', () => {
   }
 })
 
+test('settings: PWNED_PASSWORDS_URL is https, or on this machine, and ends with one slash', () => {
+  assert.equal(settingsOf({}).pwnedPasswordsUrl, undefined)
+  for (const [url, kept] of [
+    ['https://api.pwnedpasswords.com/range/', 'https://api.pwnedpasswords.com/range/'],
+    ['https://API.pwnedpasswords.com/range', 'https://api.pwnedpasswords.com/range/'],
+    ['https://mirror.example', 'https://mirror.example/'],
+    ['http://127.0.0.1:9000/range/', 'http://127.0.0.1:9000/range/'],
+    ['http://[::1]:9000', 'http://[::1]:9000/'],
+    ['http://localhost/range', 'http://localhost/range/'],
+  ] as const) {
+    assert.equal(settingsOf({ PWNED_PASSWORDS_URL: url }).pwnedPasswordsUrl, kept)
+  }
+  for (const wrong of [
+    'http://api.pwnedpasswords.com/range/',
+    'ftp://api.pwnedpasswords.com/range/',
+    'api.pwnedpasswords.com/range/',
+    'https://me:pa55word@api.pwnedpasswords.com/range/',
+    'https://api.pwnedpasswords.com/range/?mode=ntlm',
+    'https://api.pwnedpasswords.com/range/#',
+    'https://api.pwnedpasswords.com/ra nge/',
+  ]) {
+    const message = errorOf({ PWNED_PASSWORDS_URL: wrong })
+    assert.match(message, /^ {2}PWNED_PASSWORDS_URL: .*; expected an https URL with a path at most/m)
+    assert.ok(!message.includes('pa55word'))
+  }
+})
+
+test('settings: PASSWORD_CONTEXT_WORDS are words that are long enough to be looked for', () => {
+  const words = (PASSWORD_CONTEXT_WORDS: string) =>
+    settingsOf({ PASSWORD_CONTEXT_WORDS }).passwordContextWords
+  assert.deepEqual(words(''), [])
+  assert.deepEqual(words(' acme, Road Runner ,,acme,ünïk,🚪🚪🚪🚪,'), [
+    'acme',
+    'Road Runner',
+    'ünïk',
+    '🚪🚪🚪🚪',
+  ])
+  const many = (count: number) => Array.from({ length: count }, (_, index) => `word${index}`).join(',')
+  assert.equal(words(many(100)).length, 100)
+  assert.equal(words('x'.repeat(64)).length, 1)
+  for (const wrong of ['abc', 'acme,🚪🚪🚪', 'x'.repeat(65), many(101)]) {
+    const message = errorOf({ PASSWORD_CONTEXT_WORDS: wrong })
+    assert.match(
+      message,
+      /^ {2}PASSWORD_CONTEXT_WORDS: .*; expected at most 100 words of 4 to 64 characters/m,
+    )
+  }
+})
+
 test('settings: PROJECT_NAME has 1 to 100 printable characters', () => {
   for (const name of ['P', 'Ünïcode 🚪', '🚪'.repeat(100)])
     assert.equal(settingsOf({ PROJECT_NAME: name }).projectName, name)

@@ -2,9 +2,11 @@ import cookie from '@fastify/cookie'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { SECOND } from '../core/clock.ts'
 import type { Settings } from '../core/settings.ts'
+import { DEVICE_TTL_MS } from '../features/auth/devices.ts'
 import type { App } from './app-type.ts'
 
 export const REFRESH_COOKIE = '__Host-postern_refresh'
+export const DEVICE_COOKIE = '__Host-postern_device'
 /** The `__Host-` prefix demands Secure, the root path and no domain (RFC 6265bis section 4.1.3.2). */
 const ATTRIBUTES = { httpOnly: true, secure: true, sameSite: 'strict', path: '/' } as const
 
@@ -26,4 +28,11 @@ export function setRefreshCookie(
 
 export function clearRefreshCookie(reply: FastifyReply): void {
   reply.clearCookie(REFRESH_COOKIE, ATTRIBUTES)
+}
+
+/** The token by which this browser is known to have signed in before. */
+export const readDeviceCookie = ({ cookies }: FastifyRequest): string | undefined => cookies[DEVICE_COOKIE]
+
+export function setDeviceCookie(reply: FastifyReply, deviceToken: string): void {
+  reply.setCookie(DEVICE_COOKIE, deviceToken, { ...ATTRIBUTES, maxAge: DEVICE_TTL_MS / SECOND })
 }

@@ -1,0 +1,68 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createClient } from '@redis/client'
+import { RateLimiterRedis } from 'rate-limiter-flexible'
+import { type Clock, SECOND, type Timestamp } from '../core/clock.ts'
+import type { Counters } from './counters.ts'
+
+const CONNECT_TIMEOUT_MS = 2000
+/** A store that takes longer counts as down: somebody waits for it. */
+const TIME_OUT_MS = SECOND
+/** How long a store that is down is left alone. */
+const REST_MS = 5 * SECOND
+const MAX_QUEUED = 10_000
+
+/**
+ * Counters that all nodes share, in Redis or Valkey. While that is down, those of this process count instead: an attacker
+ * then has as many tries as there are processes, but never any number. It is no reason not to start, either.
+ */
+export function openRedisCounters(
+  url: string,
+  local: Counters,
+  clock: Clock,
+): Counters & { close(): Promise<void> } {
+  const client = createClient({
+    url,
+    disableOfflineQueue: true,
+    commandsQueueMaxLength: MAX_QUEUED,
+    socket: { connectTimeout: CONNECT_TIMEOUT_MS },
+  })
+  // It connects again by itself; without a listener an error would end the process.
+  client.on('error', () => {})
+  client.connect().catch(() => {})
+  // The library wants limits of its own; ours come with each call.
+  const unused = { points: 1, duration: 1 }
+  const store = new RateLimiterRedis({
+    ...unused,
+    storeClient: client,
+    useRedisPackage: true,
+    keyPrefix: 'postern',
+  })
+  let restsUntil: Timestamp = 0
+  return {
+    async add(key, windowMs, points = 1) {
+      if (clock.now() < restsUntil) return local.add(key, windowMs, points)
+      try {
+        const customDuration = windowMs / SECOND
+        const result = await within(TIME_OUT_MS, store.penalty(key, points, { customDuration }))
+        return { count: result.consumedPoints, msLeft: result.msBeforeNext }
+      } catch {
+        restsUntil = clock.now() + REST_MS
+        return local.add(key, windowMs, points)
+      }
+    },
+    close: async () => client.destroy(),
+  }
+}
+
+async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
+  const ending = new AbortController()
+  const timeOut = sleep(ms, undefined, { signal: ending.signal }).then(() => {
+    throw new Error(`no answer within ${ms} ms`)
+  })
+  timeOut.catch(() => {})
+  try {
+    return await Promise.race([promise, timeOut])
+  } finally {
+    ending.abort()
+  }
+}

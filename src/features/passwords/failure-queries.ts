@@ -1,0 +1,85 @@
+import { type Expression, type ExpressionBuilder, sql } from 'kysely'
+import { SECOND, type Timestamp } from '../../core/clock.ts'
+import { prepareRow, prepareRows } from '../../database/compiled.ts'
+import type { Db, SignInFailuresTable, Tables } from '../../database/tables.ts'
+
+/** So many are looked at without delay. */
+export const FREE_FAILURES = 4
+/** After so many the delay grows no longer. */
+const LAST_DOUBLING = 14
+const LONGEST_DELAY_MS = 900 * SECOND
+
+/** Milliseconds to wait after so many failures in a row: 1, 2, 4 ... 512 seconds, then 15 minutes. */
+export function delayAfter(failures: number): number {
+  if (failures <= FREE_FAILURES) return 0
+  return failures > LAST_DOUBLING ? LONGEST_DELAY_MS : SECOND << (failures - FREE_FAILURES - 1)
+}
+
+/** The same, as both databases compute it. */
+const sqlDelayAfter = (failures: Expression<number>): Expression<number> =>
+  sql<number>`case when ${failures} <= ${sql.lit(FREE_FAILURES)} then 0
+    when ${failures} > ${sql.lit(LAST_DOUBLING)} then ${sql.lit(LONGEST_DELAY_MS)}
+    else ${sql.lit(SECOND)} << (${failures} - ${sql.lit(FREE_FAILURES + 1)}) end`
+
+const oneMore = (eb: ExpressionBuilder<Tables, 'sign_in_failures'>): Expression<number> =>
+  eb('sign_in_failures.failures', '+', sql.lit(1))
+
+const nextTryAt = (eb: ExpressionBuilder<Tables, 'sign_in_failures'>, now: Timestamp) =>
+  sql<number>`cast(${now} as bigint) + ${sqlDelayAfter(oneMore(eb))}`
+
+export type Failures = SignInFailuresTable
+
+/** Those of three keys, which may be the same. */
+export const findFailures = prepareRows((db, keys: { name: string; device: string; proof: string }) =>
+  db
+    .selectFrom('sign_in_failures')
+    .selectAll()
+    .where((eb) =>
+      eb.or([eb('key', '=', keys.name), eb('key', '=', keys.device), eb('key', '=', keys.proof)]),
+    ),
+)
+
+export const findFailuresOf = (db: Db, key: string): Promise<Failures | undefined> =>
+  db.selectFrom('sign_in_failures').selectAll().where('key', '=', key).executeTakeFirst()
+
+/** Takes the next try, of which there is one for each delay; undefined when it is too early or another has taken it. */
+export const claimTry = prepareRow((db, { key, now, most }: { key: string; now: Timestamp; most: number }) =>
+  db
+    .updateTable('sign_in_failures')
+    .set((eb) => ({ next_try_at: nextTryAt(eb, now) }))
+    .where('key', '=', key)
+    .where('next_try_at', '<=', now)
+    .where('failures', '<', most)
+    .returning('failures'),
+)
+
+/** Counts one more failure in a row. */
+export async function addFailure(db: Db, key: string, now: Timestamp): Promise<number> {
+  const row = { key, failures: 1, next_try_at: now, failed_at: now }
+  const { failures } = await db
+    .insertInto('sign_in_failures')
+    .values(row)
+    .onConflict((conflict) =>
+      conflict.column('key').doUpdateSet((eb) => ({
+        failures: oneMore(eb),
+        next_try_at: nextTryAt(eb, now),
+        failed_at: now,
+      })),
+    )
+    .returning('failures')
+    .executeTakeFirstOrThrow()
+  return failures
+}
+
+/** @returns how many had failures */
+export async function deleteFailures(db: Db, keys: readonly string[]): Promise<number> {
+  const rows = await db.deleteFrom('sign_in_failures').where('key', 'in', keys).returning('key').execute()
+  return rows.length
+}
+
+/** Deletes some of those that failed last before that time. */
+export async function deleteOldFailures(db: Db, before: Timestamp, limit: number): Promise<number> {
+  const old = db.selectFrom('sign_in_failures').select('key').where('failed_at', '<', before).limit(limit)
+  const rows = await db.deleteFrom('sign_in_failures').where('key', 'in', old).returning('key').execute()
+  return rows.length
+}

@@ -1,0 +1,144 @@
+import type { FastifyReply } from 'fastify'
+import type { Context } from '../context.ts'
+import { type Caller, networkOf } from '../core/caller.ts'
+import { DAY, HOUR, MINUTE, SECOND } from '../core/clock.ts'
+import { Problem } from '../core/problems.ts'
+import type { Count } from '../counters/counters.ts'
+import { recordEvent } from '../features/audit/events.ts'
+
+type Limit = Readonly<{
+  /** So many within the window, and no more. */
+  most: number
+  windowMs: number
+  /**
+   * What protects a secret is counted for all nodes together. What protects a node from work is counted on it, and costs no
+   * round trip.
+   */
+  countedBy: 'all nodes' | 'each process'
+  /** Whether clients are told in `RateLimit`: what others do to an account is none of their business. */
+  isTold: boolean
+}>
+
+const limit = (
+  most: number,
+  windowMs: number,
+  countedBy: Limit['countedBy'],
+  { isTold = false } = {},
+): Limit => ({ most, windowMs, countedBy, isTold })
+
+/**
+ * Every limit. An address is an IPv4 address or the /64 of an IPv6 one. An account is a name that somebody gives,
+ * whether anybody has it or not.
+ */
+export const LIMITS = {
+  /** A device that signed in as this user before. It counts by this alone, so that nobody can keep its owner out. */
+  'login-device': limit(20, MINUTE, 'all nodes', { isTold: true }),
+  'login-address': limit(300, MINUTE, 'all nodes', { isTold: true }),
+  /** So that one address cannot use up an account's tries. */
+  'login-address-account': limit(10, MINUTE, 'all nodes'),
+  'login-account': limit(20, MINUTE, 'all nodes'),
+  /** Failed sign-ins: each try counts as one until it succeeds. */
+  'failed-login-address': limit(100, HOUR, 'all nodes'),
+  /** Different accounts that sign-ins failed for, however slowly. */
+  'failed-accounts-address': limit(100, DAY, 'all nodes'),
+  /** Tells that one is new to an address. */
+  'failed-account-of-address': limit(Number.POSITIVE_INFINITY, DAY, 'all nodes'),
+  /** For each thread that hashes: about what it can do. */
+  'login-server': limit(6000, MINUTE, 'each process'),
+  /** Current passwords of people who are signed in. */
+  'proof-address': limit(60, MINUTE, 'all nodes', { isTold: true }),
+  'proof-account': limit(20, MINUTE, 'all nodes'),
+  'register-address': limit(60, HOUR, 'all nodes', { isTold: true }),
+  'register-server': limit(6000, MINUTE, 'each process'),
+  'refresh-address': limit(3000, MINUTE, 'each process', { isTold: true }),
+  'reset-address': limit(30, HOUR, 'all nodes', { isTold: true }),
+  'reset-account': limit(5, HOUR, 'all nodes'),
+  'reset-server': limit(6000, MINUTE, 'each process'),
+  'code-address': limit(30, 10 * MINUTE, 'all nodes', { isTold: true }),
+  'code-account': limit(10, 10 * MINUTE, 'all nodes'),
+  'code-server': limit(12_000, MINUTE, 'each process'),
+  'introspect-address': limit(60_000, MINUTE, 'each process', { isTold: true }),
+} as const satisfies Record<string, Limit>
+
+export type LimitName = keyof typeof LIMITS
+
+/** One request, as limits see it. */
+export type Limited = { caller: Caller; reply: FastifyReply }
+
+export type Limits = {
+  /**
+   * Counts a request, and refuses it beyond the limit.
+   * @param subject what the limit is for: an address, an account
+   * @param times the limit so often
+   * @returns how many there are now
+   * @throws Problem `too_many_requests`
+   */
+  take(limited: Limited, name: LimitName, subject: string[], times?: number): Promise<number>
+  /**
+   * Refuses a request when as many as may have been counted already.
+   * @throws Problem `too_many_requests`
+   */
+  requireRoom(name: LimitName, subject: string[]): Promise<void>
+  /**
+   * Counts, and refuses nothing.
+   * @param points less than 0 takes back
+   * @returns how many there are now
+   */
+  count(limited: Limited, name: LimitName, subject: string[], points?: number): Promise<number>
+}
+
+/** The limits, on the counters of the context. */
+export function createLimits({ settings, db, clock, counters, pseudonym, metrics }: Context): Limits {
+  const names = Object.keys(LIMITS) as LimitName[]
+  const refusals = new Map(names.map((limit) => [limit, metrics.limited({ limit })]))
+  const refuse = (name: LimitName, found: Count): never => {
+    refusals.get(name)?.()
+    throw refusal(name, found)
+  }
+  const add = (name: LimitName, subject: string[], points?: number): Promise<Count> => {
+    const { windowMs, countedBy } = LIMITS[name]
+    const store = countedBy === 'all nodes' ? counters.shared : counters.local
+    return store.add(pseudonym(name, ...subject), windowMs, points)
+  }
+  /** Once for each window: that more is refused after it, the metrics tell. */
+  const record = (limit: LimitName, caller: Caller): Promise<void> =>
+    recordEvent(db, clock.now(), { type: 'limit.reached', caller, detail: { limit } })
+
+  return {
+    async take({ reply, caller }, name, subject, times = 1) {
+      if (!settings.rateLimits) return 0
+      const most = LIMITS[name].most * times
+      const found = await add(name, subject)
+      if (LIMITS[name].isTold) tell(reply, name, found)
+      if (found.count === most + 1) await record(name, caller)
+      if (found.count > most) refuse(name, found)
+      return found.count
+    },
+    async requireRoom(name, subject) {
+      if (!settings.rateLimits) return
+      const found = await add(name, subject, 0)
+      if (found.count >= LIMITS[name].most) refuse(name, found)
+    },
+    async count({ caller }, name, subject, points = 1) {
+      if (!settings.rateLimits) return 0
+      const { count } = await add(name, subject, points)
+      if (count === LIMITS[name].most && points > 0) await record(name, caller)
+      return count
+    },
+  }
+}
+
+const refusal = (limit: LimitName, { msLeft }: Count): Problem =>
+  new Problem('too_many_requests', { retryAfterSeconds: toWholeSeconds(msLeft), context: { limit } })
+
+/** draft-ietf-httpapi-ratelimit-headers-10 sections 3 and 4. */
+function tell(reply: FastifyReply, name: LimitName, { count, msLeft }: Count): void {
+  const { most, windowMs } = LIMITS[name]
+  reply.header('ratelimit-policy', `"${name}";q=${most};w=${windowMs / SECOND}`)
+  reply.header('ratelimit', `"${name}";r=${Math.max(0, most - count)};t=${toWholeSeconds(msLeft)}`)
+}
+
+const toWholeSeconds = (ms: number): number => Math.max(1, Math.ceil(ms / SECOND))
+
+/** Whose requests count together. */
+export const addressOf = ({ ip }: Caller): string => networkOf(ip)

@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict'
+import { it } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { DAY } from '../../src/core/clock.ts'
+import type { Settings } from '../../src/core/settings.ts'
+import { API, onEachDatabase, type Reply, type TestServer } from '../kit.ts'
+import { guess, nextAddress, startLimited, tally } from '../support/guesses.ts'
+
+const times = (count: number): number[] => Array.from({ length: count }, (_, index) => index)
+const SPOOFS = [
+  'x-forwarded-for',
+  'x-real-ip',
+  'forwarded',
+  'true-client-ip',
+  'cf-connecting-ip',
+  'x-client-ip',
+]
+
+/** The address that a sign-in was recorded with. */
+async function recordedAddress(server: TestServer, ip: string, headers: Record<string, string>) {
+  const requestId = `r${Math.random()}`.replace('.', '')
+  await guess(server, 'ada', { ip, headers: { ...headers, 'x-request-id': requestId } })
+  const event = await server.context.db
+    .selectFrom('audit_events')
+    .select('ip')
+    .where('type', '=', 'user.sign_in_failed')
+    .where('request_id', '=', requestId)
+    .executeTakeFirstOrThrow()
+  return event.ip
+}
+
+const proxyEvents = ({ context }: TestServer) =>
+  context.db
+    .selectFrom('audit_events')
+    .select(['ip', 'detail'])
+    .where('type', '=', 'server.proxy_untrusted')
+    .orderBy('id')
+    .execute()
+
+onEachDatabase('behind a proxy', ({ start }) => {
+  it('[V6.3.1] without TRUSTED_PROXIES no header changes the address: 200 spoofed ones are one client', async () => {
+    const server = await startLimited(start)
+    const replies: Promise<Reply>[] = times(200).map((n) => {
+      const spoofed = Object.fromEntries(SPOOFS.map((name) => [name, nextAddress()]))
+      return guess(server, `nobody${n}`, { ip: '198.51.100.1', headers: spoofed })
+    })
+    assert.deepEqual(tally(await Promise.all(replies)), { invalid_credentials: 100, too_many_requests: 100 })
+    assert.equal(
+      await recordedAddress(server, '198.51.100.2', { 'x-forwarded-for': '203.0.113.1' }),
+      '198.51.100.2',
+    )
+  })
+
+  const cases: [Settings['trustedProxies'], string, string, string][] = [
+    // What a client claims comes first; what proxies saw, after it.
+    [1, '10.0.0.1', '203.0.113.9, 198.51.100.7', '198.51.100.7'],
+    [2, '10.0.0.1', '203.0.113.9, 198.51.100.7, 10.0.0.2', '198.51.100.7'],
+    [1, '10.0.0.1', '', '10.0.0.1'],
+    [['10.0.0.0/8'], '10.0.0.1', '203.0.113.9, 198.51.100.7', '198.51.100.7'],
+    [['10.0.0.0/8'], '10.0.0.1', '203.0.113.9, 198.51.100.7, 10.9.9.9, 10.0.0.2', '198.51.100.7'],
+    [['10.0.0.0/8'], '192.0.2.1', '203.0.113.9', '192.0.2.1'],
+    [['10.0.0.1'], '10.0.0.2', '203.0.113.9', '10.0.0.2'],
+    [['10.0.0.0/8'], '::ffff:10.0.0.1', '198.51.100.7', '198.51.100.7'],
+    [['fd00::/8'], 'fd00::1', '2001:db8::7', '2001:db8::7'],
+    [['10.0.0.0/8'], '10.0.0.1', '198.51.100.7:4711', '198.51.100.7'],
+    [['10.0.0.0/8'], '10.0.0.1', '[2001:db8::7]:4711', '2001:db8::7'],
+    [['10.0.0.0/8'], '10.0.0.1', 'unknown', '10.0.0.1'],
+    [['10.0.0.0/8'], '10.0.0.1', '198.51.100.7, <script>', '10.0.0.1'],
+  ]
+  for (const [trustedProxies, peer, forwarded, expected] of cases) {
+    it(`trusting ${trustedProxies}, ${peer} that forwards for "${forwarded}" counts as ${expected}`, async () => {
+      const server = await startLimited(start, { trustedProxies })
+      const headers: Record<string, string> = forwarded === '' ? {} : { 'x-forwarded-for': forwarded }
+      assert.equal(await recordedAddress(server, peer, headers), expected)
+    })
+  }
+
+  it('behind a trusted proxy each client counts for itself, and who spoofs gains nothing', async () => {
+    const server = await startLimited(start, { trustedProxies: 1 })
+    const from = (client: string, n: number) =>
+      guess(server, `nobody${n}`, {
+        ip: '10.0.0.1',
+        headers: { 'x-forwarded-for': `${nextAddress()}, ${client}` },
+      })
+    const attack = await Promise.all(times(120).map((n) => from('198.51.100.7', n)))
+    assert.deepEqual(tally(attack), { invalid_credentials: 100, too_many_requests: 20 })
+    assert.equal((await from('198.51.100.8', 1)).status, 401)
+  })
+
+  it('requests through a proxy that is not trusted are told of once a day, with how many there were', async () => {
+    const server = await startLimited(start)
+    const ask = () =>
+      server.call('GET', '/health', { ip: '10.0.0.1', headers: { 'x-forwarded-for': '203.0.113.9' } })
+    await server.call('GET', '/health', { ip: '10.0.0.1' })
+    assert.deepEqual(await proxyEvents(server), [])
+    for (const _ of times(3)) await ask()
+    server.clock.advance(DAY)
+    await ask()
+    while ((await proxyEvents(server)).length < 2) await sleep(5)
+    const events = await proxyEvents(server)
+    assert.deepEqual(
+      events.map(({ ip, detail }) => [ip, JSON.parse(detail ?? '')]),
+      [
+        ['10.0.0.1', { requests: 1 }],
+        ['10.0.0.1', { requests: 4 }],
+      ],
+    )
+  })
+
+  it('[V6.3.1] a host or scheme that a trusted proxy forwards changes no address in replies', async () => {
+    const server = await startLimited(start, { trustedProxies: 1 })
+    const headers = { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'https', host: 'evil.example' }
+    const reply = await server.call('GET', `${API}/users/me`, { headers })
+    assert.ok(!reply.text.includes('evil.example'))
+  })
+})
