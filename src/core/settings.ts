@@ -4,6 +4,14 @@ import { DAY, HOUR, MINUTE, SECOND } from './clock.ts'
 import { StartupError } from './problems.ts'
 import { defaultPublicUrl, type TrustedProxies, travelsInTheClear } from './settings/addresses.ts'
 import { type KeptSecretKey, obtainKeptSecretKey, warnOfUnusedSecretKey } from './settings/kept-secret-key.ts'
+import {
+  createMetricsSettings,
+  createTracingSettings,
+  crossCheckMetrics,
+  type MetricsSettings,
+  type TracingSettings,
+  warnOfOpenMetrics,
+} from './settings/monitoring.ts'
 import { collectError, type Environment, type RawSettings, readRawSettings } from './settings/read.ts'
 import { InvalidValue } from './settings/values.ts'
 import {
@@ -57,6 +65,10 @@ export type Settings = Readonly<{
     | { kind: 'sqlite' /** An absolute path. */; file: string }
     | { kind: 'postgres'; url: string; poolSize: number; preparedStatements: boolean }
   >
+  /** Where /metrics is; undefined: nowhere. */
+  metrics: MetricsSettings | undefined
+  /** Undefined: nothing is traced. */
+  tracing: TracingSettings | undefined
   /** Every variable as it was given, for the audit log: of secrets only whether they are set. */
   described: Readonly<Record<string, string>>
 }>
@@ -161,6 +173,7 @@ function crossCheck(values: Values, given: RawSettings['given']): string[] {
     )
   }
   if (current !== undefined && current === previous) errors.push(SAME_SECRETS)
+  errors.push(...crossCheckMetrics(values))
   if (given.has('CAPTCHA_VERIFY_URL') !== given.has('CAPTCHA_SECRET')) {
     const missing = given.has('CAPTCHA_SECRET') ? 'CAPTCHA_VERIFY_URL' : 'CAPTCHA_SECRET'
     errors.push(
@@ -214,6 +227,8 @@ function createSettings(values: Values, directory: string): Omit<CheckedSettings
     auditRetentionMs: values.AUDIT_RETENTION_DAYS * DAY,
     corsOrigins: Object.freeze(values.CORS_ORIGINS),
     database: Object.freeze(createDatabaseSettings(values, directory)),
+    metrics: Object.freeze(createMetricsSettings(values)),
+    tracing: Object.freeze(createTracingSettings(values)),
   }
 }
 
@@ -232,12 +247,13 @@ function createDatabaseSettings(values: Values, directory: string): Settings['da
 }
 
 function warnOf(settings: CheckedSettings): string[] {
-  const { publicUrl, secretKey, secretKeyPrevious, database, rateLimits } = settings
+  const { publicUrl, secretKey, secretKeyPrevious, database, rateLimits, metrics } = settings
   const warnings: string[] = []
   if (!rateLimits) warnings.push('RATE_LIMITS: it is false, so that passwords can be guessed without limit')
   if (travelsInTheClear(publicUrl)) {
     warnings.push(`PUBLIC_URL: ${publicUrl} is not https; passwords and tokens can be read on the way`)
   }
+  warnings.push(...warnOfOpenMetrics(metrics))
   if (secretKey !== undefined && database.kind === 'sqlite') {
     warnings.push(...warnOfUnusedSecretKey(database.file, [secretKey, secretKeyPrevious]))
   }

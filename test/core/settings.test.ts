@@ -50,6 +50,8 @@ test('settings: nothing set gives the documented defaults', () => {
     auditRetentionMs: 365 * 86_400_000,
     corsOrigins: [],
     database: { kind: 'sqlite', file: '/nowhere/data/postern.db' },
+    metrics: undefined,
+    tracing: undefined,
   })
   assert.deepEqual(warnings, [])
 })
