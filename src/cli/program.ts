@@ -1,6 +1,7 @@
 import { styleText } from 'node:util'
 import { Command } from 'commander'
 import { VERSION } from '../core/version.ts'
+import { addAuditCommands } from './audit-commands.ts'
 import type { DoctorOptions } from './commands/doctor.ts'
 import type { MigrateOptions } from './commands/migrate.ts'
 import { complain } from './output.ts'
@@ -33,6 +34,7 @@ export function createProgram(): Command {
   addDoctor(program)
   addUserCommands(program)
   addSessionCommands(program)
+  addAuditCommands(program)
   addSecretCommands(program)
   addVersion(program)
   return program

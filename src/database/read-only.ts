@@ -63,5 +63,6 @@ const refuseWriting = (reader: SqliteConnection): SqliteWriter => ({
   begin: async () => {
     throw new TypeError('A database opened to be read has no transactions')
   },
+  waiting: () => 0,
   close: async () => {},
 })

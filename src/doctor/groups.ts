@@ -1,5 +1,6 @@
 import type { Group } from './check.ts'
 import { accounts } from './groups/accounts.ts'
+import { audit } from './groups/audit.ts'
 import { clock } from './groups/clock.ts'
 import { counters } from './groups/counters.ts'
 import { database } from './groups/database.ts'
@@ -27,6 +28,7 @@ export const GROUPS: readonly Group[] = [
   postgres,
   sqlite,
   keys,
+  audit,
   accounts,
   proxies,
   forwarding,

@@ -29,7 +29,7 @@ export type Scene = Readonly<{
   readDatabase(): Promise<ReadableDatabase | undefined>
   /**
    * The database, once there are tables in it; undefined before.
-   * @throws NotLookedAt when it cannot be used
+   * @throws NotLookedAt when it cannot be used, or its tables are not those of this version
    */
   openTables(): Promise<ReadableDatabase | undefined>
   close(): Promise<void>
@@ -59,7 +59,7 @@ export function createScene(options: SettingsOptions, clock: Clock): Scene {
     },
     openTables() {
       settings()
-      findingTables ??= openDatabase().then(withTables).catch(notLookedAt)
+      findingTables ??= openDatabase().catch(notLookedAt).then(withTables)
       return findingTables
     },
     async close() {
@@ -79,8 +79,13 @@ async function openExisting(
 
 async function withTables(database: ReadableDatabase | undefined): Promise<ReadableDatabase | undefined> {
   if (!database) return undefined
-  const pending = await pendingMigrations(database)
-  return pending.length < Object.keys(migrations).length ? database : undefined
+  const pending = await pendingMigrations(database).catch(notOfThisVersion)
+  if (pending.length === Object.keys(migrations).length) return undefined
+  return pending.length === 0 ? database : notOfThisVersion()
+}
+
+function notOfThisVersion(): never {
+  throw new NotLookedAt('the tables are not those of this version')
 }
 
 /** Why it cannot is told once, by the group `database`. */

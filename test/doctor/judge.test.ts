@@ -4,6 +4,7 @@ import { DAY, HOUR, MINUTE, SECOND } from '../../src/core/clock.ts'
 import { checkSettings } from '../../src/core/settings.ts'
 import type { Finding, Group } from '../../src/doctor/check.ts'
 import { accounts } from '../../src/doctor/groups/accounts.ts'
+import { audit } from '../../src/doctor/groups/audit.ts'
 import { clock } from '../../src/doctor/groups/clock.ts'
 import { counters } from '../../src/doctor/groups/counters.ts'
 import { database } from '../../src/doctor/groups/database.ts'
@@ -76,6 +77,8 @@ onFacts(
     'settings.session_idle': [{ refreshTokenTtlMs: 31 * DAY }],
     'settings.reuse_window': [{ reuseWindowMs: 61 * SECOND }],
     'settings.access_token_age': [{ accessTokenTtlMs: 31 * MINUTE }],
+    'settings.audit_retention': [{ auditRetentionMs: 89 * DAY }],
+    'settings.metrics_open': [settingsOf({ METRICS_PORT: '9100', METRICS_HOST: '0.0.0.0' })],
     'settings.algorithm': [{ algorithm: 'HS256' }],
     'settings.log_level': [{ logLevel: 'silent' }, { logLevel: 'fatal' }, { logLevel: 'error' }],
     'settings.log_volume': [{ logLevel: 'debug' }, { logLevel: 'trace' }],
@@ -93,6 +96,8 @@ onFacts(
     { passwordMinLength: 15, sessionMaxAgeMs: 90 * DAY, refreshTokenTtlMs: 30 * DAY },
     { reuseWindowMs: MINUTE, accessTokenTtlMs: 30 * MINUTE, logLevel: 'warn' },
     settingsOf({ DATABASE_URL: POSTGRES, WORKERS: '2', DATABASE_POOL_SIZE: '4' }),
+    settingsOf({ METRICS_PORT: '9100' }),
+    settingsOf({ METRICS_PORT: '9100', METRICS_HOST: '0.0.0.0', METRICS_TOKEN: SECRET_KEY }),
   ],
 )
 
@@ -228,6 +233,15 @@ onFacts(
     { keys: [{ ...key, createdAt: NOW - 1000 * DAY }, key] },
     { now: NOW + 729 * DAY },
   ],
+)
+
+onFacts(
+  audit,
+  { hasKey: true, head: 'genuine' },
+  {
+    'audit.key': [{ hasKey: false, head: 'unknown' }],
+    'audit.head': [{ head: 'missing' }, { head: 'forged' }],
+  },
 )
 
 onFacts(

@@ -52,14 +52,15 @@ describe('doctor: SQLite', () => {
 
     const server = await startServerProcess({}, { folder: used })
     t.after(() => server.kill())
-    const while_ = await snapshot(used)
+    const running = await readdir(used, { recursive: true })
     assert.deepEqual((await diagnose({}, { directory: used })).found(), ['accounts.superuser'])
-    assert.deepEqual(await snapshot(used), while_)
+    assert.deepEqual(await readdir(used, { recursive: true }), running)
     // One that was killed leaves its write-ahead log.
     await server.kill()
-    const names = await readdir(join(used, 'data'))
+    const killed = await snapshot(used)
     assert.deepEqual((await diagnose({}, { directory: used })).found(), ['accounts.superuser'])
-    assert.deepEqual(await readdir(join(used, 'data')), names)
+    const names = (files: typeof killed) => files.map(({ name, size }) => [name, size])
+    assert.deepEqual(names(await snapshot(used)), names(killed))
   })
 
   it('what a server has just written is seen', async (t) => {
@@ -126,12 +127,12 @@ describe('doctor: SQLite', () => {
     const directory = await usedFolder(t)
     const file = join(directory, `${FILE}.secret-key`)
     const unused = await diagnose({ SECRET_KEY }, { directory })
-    assert.deepEqual(unused.found('accounts.superuser'), ['secret.unused', 'keys.sealed'])
+    assert.deepEqual(unused.found('accounts.superuser'), ['secret.unused', 'keys.sealed', 'audit.key'])
     await writeFile(file, 'short\n')
     const broken = await diagnose({}, { directory })
     assert.deepEqual(broken.found('accounts.superuser'), ['secret.kept', 'doctor.not_looked_at'])
     assert.deepEqual(broken.what('doctor.not_looked_at'), [
-      'Not looked at: keys; there is no secret to open them with',
+      'Not looked at: keys, audit; there is no secret to open them with',
     ])
     await rm(file)
     const lost = await diagnose({}, { directory })

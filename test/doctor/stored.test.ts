@@ -54,7 +54,7 @@ onEachDatabase('doctor: what is stored', ({ start, kind }) => {
     const last = Object.keys(migrations).at(-1) ?? ''
     await bookkeeping.deleteFrom('kysely_migration').where('name', '=', last).execute()
     const pending = await look(server)
-    assert.deepEqual(pending.found(...OF_THE_SERVER), ['database.migrations'])
+    assert.deepEqual(pending.found(...OF_THE_SERVER), ['database.migrations', 'doctor.not_looked_at'])
     assert.deepEqual(pending.what('database.migrations'), [`To be applied: ${last}`])
 
     const row = { name: '999-from-the-future', timestamp: '' }
@@ -73,7 +73,7 @@ onEachDatabase('doctor: what is stored', ({ start, kind }) => {
     const { db } = server.context
     await makeSuperuser(server)
     const found = async (env: Record<string, string>) => (await look(server, env)).found(...OF_THE_SERVER)
-    assert.deepEqual(await found({ SECRET_KEY: OTHER_KEY }), ['keys.sealed'])
+    assert.deepEqual(await found({ SECRET_KEY: OTHER_KEY }), ['keys.sealed', 'audit.key'])
     const swapped = { SECRET_KEY: OTHER_KEY, SECRET_KEY_PREVIOUS: server.settings.secretKey }
     assert.deepEqual(await found(swapped), ['secret.previous', 'keys.previous'])
     assert.deepEqual(await found({ ALGORITHM: 'EdDSA' }), ['keys.algorithm'])
@@ -97,6 +97,18 @@ onEachDatabase('doctor: what is stored', ({ start, kind }) => {
     assert.deepEqual(await found({}), ['keys.damaged'])
     await server.context.db.updateTable('signing_keys').set({ sealed_private_jwk: 'v1.AAAA' }).execute()
     assert.deepEqual(await found({}), ['keys.sealed', 'keys.sealed'])
+  })
+
+  it('an audit log whose end was forged, or is gone', async () => {
+    const server = await start()
+    const { db } = server.context
+    await makeSuperuser(server)
+    await db.updateTable('audit_chain').set({ seq: 0 }).execute()
+    await db.updateTable('audit_chain').set({ hash: 'forged' }).execute()
+    assert.deepEqual((await look(server)).found(...OF_THE_SERVER), ['audit.head'])
+    await db.updateTable('audit_events').set({ seq: 1 }).where('type', '=', 'user.created').execute()
+    await db.deleteFrom('audit_chain').execute()
+    assert.deepEqual((await look(server)).found(...OF_THE_SERVER), ['audit.head'])
   })
 
   it('accounts: no superuser who can sign in, or very many', async () => {
@@ -148,7 +160,7 @@ onEachDatabase('doctor: what is stored', ({ start, kind }) => {
     const diagnosis = await diagnose({ ...env, RATE_LIMITS: 'false' })
     assert.deepEqual(diagnosis.found(), ['settings.rate_limits', 'database.usable', 'doctor.not_looked_at'])
     assert.deepEqual(diagnosis.what('doctor.not_looked_at'), [
-      'Not looked at: postgres, keys, accounts, forwarding, clock; the database cannot be used',
+      'Not looked at: postgres, keys, audit, accounts, forwarding, clock; the database cannot be used',
     ])
     assert.doesNotMatch(JSON.stringify(diagnosis.findings), /sesame/)
   })

@@ -209,7 +209,7 @@ describe('several workers', () => {
 
   describe('that cannot start: one line, exit code 1, and no second try', () => {
     async function assertRefuses(env: Env, expected: RegExp): Promise<void> {
-      const own = { DATABASE_URL: database.url, SECRET_KEY, WORKERS: String(WORKERS) }
+      const own = { DATABASE_URL: database.url, SECRET_KEY, WORKERS: String(WORKERS), RATE_LIMITS: 'true' }
       const { code, stderr, stdout } = await runToExit({ ...own, ...env })
       assert.equal(code, 1, stderr)
       assert.match(stderr, expected)
@@ -228,6 +228,15 @@ describe('several workers', () => {
       const url = new URL(database.url)
       url.pathname = 'no_such_database'
       await assertRefuses({ DATABASE_URL: url.href }, /^postern: .*"no_such_database" does not exist\n$/)
+    })
+
+    it('a database that is not there, with a port for metrics', async () => {
+      const url = new URL(database.url)
+      url.pathname = 'no_such_database'
+      const own = { DATABASE_URL: url.href, SECRET_KEY, WORKERS: String(WORKERS), METRICS_PORT: '0' }
+      const { code, stderr } = await runToExit(own)
+      assert.equal(code, 1)
+      assert.match(stderr, /^postern: .*"no_such_database" does not exist\n$/)
     })
 
     it('on SQLite', async () => {

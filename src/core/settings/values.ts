@@ -39,6 +39,15 @@ export function integer(minimum: number, maximum: number): Kind<number> {
   }
 }
 
+const Fraction = Type.Number({ minimum: 0, maximum: 1 })
+
+export function fraction(): Kind<number> {
+  return {
+    expected: 'a number from 0 to 1, such as 0.1',
+    parse: (text) => check(Fraction, /^\d+(\.\d+)?$/.test(text) ? Number(text) : text, text),
+  }
+}
+
 export function choice<const Choices extends readonly string[]>(choices: Choices): Kind<Choices[number]> {
   const schema = Type.Enum([...choices])
   return {
@@ -61,4 +70,16 @@ export function boolean(): Kind<boolean> {
 export function text(pattern: string, expected: string): Kind<string> {
   const schema = Type.String({ pattern })
   return { expected, parse: (given) => check(schema, given, given) }
+}
+
+/** The same for a secret, which no message shows. */
+export function secretText(pattern: string, expected: string): Kind<string> {
+  const expression = new RegExp(pattern, 'u')
+  return {
+    expected,
+    parse(given) {
+      if (!expression.test(given)) throw new InvalidValue('the value is not valid')
+      return given
+    },
+  }
 }

@@ -1,10 +1,8 @@
 import { DAY, type Timestamp } from '../../core/clock.ts'
-import { StartupError } from '../../core/problems.ts'
-import { findKeptSecretKey } from '../../core/settings/kept-secret-key.ts'
-import type { CheckedSettings } from '../../core/settings.ts'
 import { type InspectedSigningKey, inspectSigningKeys } from '../../features/keys/inspect-signing-keys.ts'
-import { defineGroup, NotLookedAt } from '../check.ts'
+import { defineGroup } from '../check.ts'
 import type { Scene } from '../scene.ts'
+import { getSecrets } from '../secrets.ts'
 
 export type KeysFacts = Readonly<{
   now: Timestamp
@@ -20,25 +18,8 @@ async function gather(scene: Scene): Promise<KeysFacts | undefined> {
   const settings = scene.settings()
   const database = await scene.openTables()
   if (!database) return undefined
-  const { algorithm, secretKeyPrevious } = settings
-  const keys = await inspectSigningKeys(database.db, { secretKey: getSecretKey(settings), secretKeyPrevious })
-  return { now: scene.clock.now(), algorithm, keys }
-}
-
-function getSecretKey({ secretKey, database }: CheckedSettings): string {
-  const found = secretKey ?? (database.kind === 'sqlite' ? findUsable(database.file) : undefined)
-  if (found === undefined) throw new NotLookedAt('there is no secret to open them with')
-  return found
-}
-
-/** What is wrong with it is what the group `secret` tells. */
-function findUsable(databaseFile: string): string | undefined {
-  try {
-    return findKeptSecretKey(databaseFile)
-  } catch (error) {
-    if (error instanceof StartupError) return undefined
-    throw error
-  }
+  const found = await inspectSigningKeys(database.db, getSecrets(settings))
+  return { now: scene.clock.now(), algorithm: settings.algorithm, keys: found }
 }
 
 const ageInDays = ({ now }: KeysFacts, { createdAt }: InspectedSigningKey): number =>

@@ -97,6 +97,28 @@ const STRENGTH: readonly Check<SettingsFacts>[] = [
   },
 ]
 
+const WATCHING: readonly Check<SettingsFacts>[] = [
+  {
+    id: 'settings.audit_retention',
+    level: 'warning',
+    why: 'Break-ins are often noticed months later, and then the events that would explain them are gone',
+    mend: 'Set AUDIT_RETENTION_DAYS to 90 or more, or keep exports elsewhere (docs/audit.md)',
+    find: ({ auditRetentionMs }) =>
+      auditRetentionMs < 90 * DAY && `AUDIT_RETENTION_DAYS is ${auditRetentionMs / DAY}`,
+  },
+  {
+    id: 'settings.metrics_open',
+    level: 'warning',
+    why: 'Whoever reaches the port sees how many people sign in, and when the server is at its limits',
+    mend: 'Set METRICS_TOKEN, or let METRICS_HOST be 127.0.0.1',
+    find: ({ metrics }) =>
+      metrics?.at === 'port' &&
+      metrics.token === undefined &&
+      !isLoopback(metrics.host) &&
+      `METRICS_HOST is ${metrics.host}, and there is no METRICS_TOKEN`,
+  },
+]
+
 const RUNNING: readonly Check<SettingsFacts>[] = [
   {
     id: 'settings.log_level',
@@ -146,4 +168,10 @@ const valid = byGathering({
   mend: 'Set it as the message says',
 })
 
-export const settings = defineGroup('settings', gather, [valid, ...ADDRESSES, ...STRENGTH, ...RUNNING])
+export const settings = defineGroup('settings', gather, [
+  valid,
+  ...ADDRESSES,
+  ...STRENGTH,
+  ...WATCHING,
+  ...RUNNING,
+])
