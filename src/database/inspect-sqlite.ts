@@ -6,8 +6,8 @@ import { walFile } from './read-only.ts'
 import { sqliteCode } from './sqlite-errors.ts'
 import type { Db } from './tables.ts'
 
-/** A check of the whole file takes about a second for each half of it, in which nothing else happens. */
-const MAX_CHECKED_BYTES = 2 ** 30
+/** To look through so much takes some seconds, in which this process does nothing else. */
+const MAX_CHECKED_BYTES = 2 ** 29
 
 /** `f_type` of statfs(2). FUSE is not among them: behind it may be anything. */
 const NETWORK_FILE_SYSTEMS = new Map([

@@ -14,8 +14,11 @@ import { startServerProcess } from '../support/server-process.ts'
 const FILE = 'data/postern.db'
 const isWindows = process.platform === 'win32'
 
+/** Where all users get to: from the folder of a test run they are kept out. */
+const PUBLIC_FOLDER = isWindows ? tmpdir() : '/tmp'
+
 async function emptyFolder(t: TestContext): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'postern-doctor-'))
+  const folder = await mkdtemp(join(PUBLIC_FOLDER, 'postern-doctor-'))
   t.after(() => rm(folder, { recursive: true, force: true }))
   return folder
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import type { Kysely } from 'kysely'
 import { DAY, HOUR, MINUTE, SECOND, systemClock } from '../../src/core/clock.ts'
+import { newId } from '../../src/core/ids.ts'
 import { migrations } from '../../src/database/migrations/index.ts'
 import { onEachDatabase, type TestServer } from '../kit.ts'
 import { cliEnv } from '../support/cli.ts'
@@ -117,7 +118,15 @@ onEachDatabase('doctor: what is stored', ({ start, kind }) => {
     const { db } = server.context
     await db.updateTable('users').set({ is_active: false }).where('username', '=', username).execute()
     assert.deepEqual((await look(server)).found(...OF_THE_SERVER), ['accounts.superuser'])
-    for (let count = 0; count < 11; count++) await makeSuperuser(server)
+    const user = await db.selectFrom('users').selectAll().executeTakeFirstOrThrow()
+    const copies = Array.from({ length: 11 }, (_, index) => ({
+      ...user,
+      id: newId(),
+      username_key: `copy${index}`,
+      email_key: `copy${index}@example.com`,
+      is_active: true,
+    }))
+    await db.insertInto('users').values(copies).execute()
     const many = await look(server)
     assert.deepEqual(many.found(...OF_THE_SERVER), ['accounts.superusers'])
     assert.deepEqual(many.what('accounts.superusers'), ['There are 11 superusers who can sign in'])

@@ -1,44 +1,36 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createServer as createSocketServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { after, before, describe, it, type TestContext } from 'node:test'
+import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import type { Finding } from '../../src/doctor/check.ts'
 import { askRedirect } from '../../src/doctor/groups/public-url.ts'
 import { type Certificate, createAuthority, createCertificate } from '../support/certificates.ts'
-import { runCli } from '../support/cli.ts'
+import { diagnose } from '../support/doctor.ts'
 import { type ServerProcess, startServerProcess } from '../support/server-process.ts'
 import { startTlsProxy, type TlsProxy } from '../support/tls-proxy.ts'
 
 describe('doctor: PUBLIC_URL with TLS', () => {
-  let folder: string
+  const trustedBefore = getCACertificates('default')
   let authority: Certificate
   let good: Certificate
   let server: ServerProcess
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'postern-tls-'))
     authority = await createAuthority()
     good = await createCertificate('localhost', authority)
-    await writeFile(join(folder, 'authority.pem'), authority.cert)
+    setDefaultCACertificates([...trustedBefore, authority.cert])
     server = await startServerProcess()
   })
   after(async () => {
+    setDefaultCACertificates(trustedBefore)
     await server.stop()
-    await rm(folder, { recursive: true, force: true })
   })
 
-  /** What is found at the URL by a process that knows the authority, beside the server's database. */
+  /** What is found at the URL by one who trusts the authority, beside the server's database. */
   async function look(url: string, env: Record<string, string> = {}): Promise<Finding[]> {
-    const { stdout, stderr } = await runCli(['doctor', '--json'], {
-      folder: server.folder,
-      env: { PUBLIC_URL: url, NODE_EXTRA_CA_CERTS: join(folder, 'authority.pem'), ...env },
-    })
-    assert.equal(stderr, '')
-    const { findings }: { findings: Finding[] } = JSON.parse(stdout)
+    const { findings } = await diagnose({ PUBLIC_URL: url, ...env }, { directory: server.folder })
     return findings.filter(({ check }) => /^(tls|public_url)\./.test(check))
   }
 
