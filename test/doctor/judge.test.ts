@@ -114,7 +114,7 @@ onFacts(
   machine,
   { now: NOW, nodeVersion: '26.10.0', isRoot: false, openFiles: 4096 },
   {
-    'machine.node': [{ nodeVersion: '25.1.0' }, { nodeVersion: '24.16.0', now: Date.UTC(2028, 4, 1) }],
+    'machine.node': [{ nodeVersion: '24.16.0', now: Date.UTC(2028, 4, 1) }],
     'machine.root': [{ isRoot: true }],
     'machine.open_files': [{ openFiles: 1024 }],
   },
@@ -156,6 +156,7 @@ onFacts(
   postgres,
   {
     version: 18,
+    now: NOW,
     host: 'db.example.com',
     encryption: 'verified',
     isReplica: false,
@@ -167,6 +168,7 @@ onFacts(
     wantedConnections: 97,
   },
   {
+    'postgres.version': [{ version: 15, now: Date.UTC(2027, 10, 12) }],
     'postgres.primary': [{ isReplica: true }],
     'postgres.encryption': [{ encryption: 'none' }],
     'postgres.certificate': [{ encryption: 'unverified' }],
@@ -181,6 +183,8 @@ onFacts(
     { encryption: 'none', host: '::1' },
     { encryption: 'unverified', host: '127.0.0.1' },
     { synchronousCommit: 'local' },
+    { version: 15 },
+    { version: 99 },
   ],
 )
 

@@ -45,7 +45,7 @@ onEachDatabase('doctor: what is stored', ({ start, kind }) => {
     }
   })
 
-  it('tables that are not up to date, are newer, or are somebody else’s', async () => {
+  it("tables that are not up to date, are newer, or are somebody else's", async () => {
     const server = await start()
     const { db } = server.context
     const bookkeeping = db as unknown as Kysely<{
@@ -154,7 +154,7 @@ onEachDatabase('doctor: what is stored', ({ start, kind }) => {
     assert.equal(later.level('forwarding.untrusted'), 'ok')
   })
 
-  it('a clock that is behind what is stored, or apart from the database’s', async () => {
+  it("a clock that is behind what is stored, or apart from the database's", async () => {
     const server = await start()
     await makeSuperuser(server)
     const off = (ms: number) => look(server, {}, { now: () => Date.now() + ms })

@@ -27,20 +27,20 @@ export const clock = defineGroup('clock', gather, [
     id: 'clock.agreement',
     level: 'error',
     why: 'A node reports itself not ready, since nodes would not agree on when something expires',
-    mend: 'Let NTP set the clocks of this machine and of the database’s',
+    mend: "Let NTP set the clocks of this machine and of the database's",
     find: ({ disagreementMs }) =>
       disagreementMs > MAX_CLOCK_DISAGREEMENT_MS &&
-      `The clock of this machine and the database’s are ${seconds(disagreementMs)} apart`,
+      `The clock of this machine and the database's are ${seconds(disagreementMs)} apart`,
   },
   {
     id: 'clock.drift',
     level: 'warning',
     why: 'Clocks that nobody sets drift on, and at five seconds the node is not ready any more',
-    mend: 'Let NTP set the clocks of this machine and of the database’s',
+    mend: "Let NTP set the clocks of this machine and of the database's",
     find: ({ disagreementMs }) =>
       disagreementMs > SECOND &&
       disagreementMs <= MAX_CLOCK_DISAGREEMENT_MS &&
-      `The clock of this machine and the database’s are ${seconds(disagreementMs)} apart`,
+      `The clock of this machine and the database's are ${seconds(disagreementMs)} apart`,
   },
   {
     id: 'clock.set_back',

@@ -12,7 +12,7 @@ export type MachineFacts = Readonly<{
 }>
 
 /** By major version, when the last release with mended holes is due (github.com/nodejs/release). */
-const NODE_ENDS: Readonly<Record<string, string>> = { 24: '2028-04-30', 25: '2026-06-01', 26: '2029-04-30' }
+const NODE_ENDS: Readonly<Record<string, string>> = { 24: '2028-04-30', 26: '2029-04-30' }
 const LEAST_OPEN_FILES = 4096
 
 const gather = ({ clock }: Scene): MachineFacts => ({

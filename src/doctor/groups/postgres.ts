@@ -1,9 +1,10 @@
+import type { Timestamp } from '../../core/clock.ts'
 import { isLoopback } from '../../core/settings/addresses.ts'
 import { inspectPostgres, type PostgresFacts } from '../../database/inspect-postgres.ts'
 import { defineGroup } from '../check.ts'
 import type { Scene } from '../scene.ts'
 
-export type ServerFacts = PostgresFacts & Readonly<{ wantedConnections: number }>
+export type ServerFacts = PostgresFacts & Readonly<{ now: Timestamp; wantedConnections: number }>
 
 async function gather(scene: Scene): Promise<ServerFacts | undefined> {
   const { database: settings, workers } = scene.settings()
@@ -12,7 +13,16 @@ async function gather(scene: Scene): Promise<ServerFacts | undefined> {
   if (!database) return undefined
   // Each process has one more while it starts.
   const wantedConnections = Math.max(settings.poolSize, workers) + workers
-  return { ...(await inspectPostgres(database.db, settings.url)), wantedConnections }
+  const found = await inspectPostgres(database.db, settings.url)
+  return { ...found, now: scene.clock.now(), wantedConnections }
+}
+
+/** By major version, when the last release with mended holes is due (postgresql.org/support/versioning). */
+const ENDS: Readonly<Record<number, string>> = {
+  15: '2027-11-11',
+  16: '2028-11-09',
+  17: '2029-11-08',
+  18: '2030-11-14',
 }
 
 /** A socket's path, or this machine. */
@@ -25,6 +35,18 @@ export const postgres = defineGroup('postgres', gather, [
     why: 'A replica is read-only: nobody can sign in',
     mend: 'Let DATABASE_URL name the primary',
     find: ({ isReplica }) => isReplica && 'The server is a replica',
+  },
+  {
+    id: 'postgres.version',
+    level: 'warning',
+    why: 'Holes that are found in it are mended no more',
+    mend: 'Update the server to a later major version',
+    find({ now, version }) {
+      const end = ENDS[version]
+      return (
+        end !== undefined && now > Date.parse(end) && `PostgreSQL ${version} has been at its end since ${end}`
+      )
+    },
   },
   {
     id: 'postgres.encryption',

@@ -31,7 +31,7 @@ const ADDRESSES: readonly Check<SettingsFacts>[] = [
   {
     id: 'settings.cors_origins',
     level: 'warning',
-    why: 'Whoever can change such a page on its way, or run one on a visitor’s machine, can act as the visitor',
+    why: "Whoever can change such a page on its way, or run one on a visitor's machine, can act as the visitor",
     mend: 'Name https origins alone in CORS_ORIGINS',
     find({ corsOrigins, publicUrl }) {
       const plain = corsOrigins.filter((origin) => origin.startsWith('http:'))
@@ -75,7 +75,7 @@ const STRENGTH: readonly Check<SettingsFacts>[] = [
   {
     id: 'settings.reuse_window',
     level: 'warning',
-    why: 'Within it a thief who has the owner’s address and agent passes for a retry of theirs',
+    why: "Within it a thief who has the owner's address and agent passes for a retry of theirs",
     mend: 'Set REFRESH_REUSE_WINDOW_SECONDS to 60 or less',
     find: ({ reuseWindowMs }) =>
       reuseWindowMs > MINUTE && `REFRESH_REUSE_WINDOW_SECONDS is ${reuseWindowMs / SECOND}`,
