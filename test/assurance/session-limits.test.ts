@@ -6,6 +6,7 @@ import { startSession } from '../../src/features/sessions/start-session.ts'
 import { API, onEachDatabase, type TestServer } from '../kit.ts'
 import { readProjectFile, section, tableRows } from '../support/documents.ts'
 import { getUser } from '../support/people.ts'
+import { sessionOf } from '../support/sessions.ts'
 
 const SESSIONS = section(readProjectFile('docs/security.md'), 'Sessions')
 
@@ -35,13 +36,9 @@ onEachDatabase('the limits of sessions in docs/security.md', ({ start }) => {
       token = next.body.refresh_token
       server.clock.advance(idle - HOUR)
     }
-    const { created_at: begin } = await server.context.db
-      .selectFrom('sessions')
-      .select('created_at')
-      .orderBy('id')
-      .executeTakeFirstOrThrow()
+    const { created_at: begin } = await sessionOf(server, token)
     token = (await server.refresh(token)).body.refresh_token
-    server.clock.advance(begin + absolute - 1 - server.clock.now())
+    server.clock.advance(begin + absolute - 1 - server.context.clock.now())
     const last = await server.refresh(token)
     assert.equal(last.status, 200, 'a millisecond before its end')
     server.clock.advance(1)
