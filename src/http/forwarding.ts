@@ -42,7 +42,7 @@ export function watchForwarding(app: App, { settings, db, clock }: Context): voi
     toldAt = now
     log.warn(
       { requests, ip: caller.ip },
-      'requests come through a proxy that is not in TRUSTED_PROXIES, so that all its clients count as one address',
+      'requests carry forwarding headers, and no proxy is trusted: if there is one, name it in TRUSTED_PROXIES, or all its clients count as one address',
     )
     const event = { type: 'server.proxy_untrusted', caller, detail: { requests } } as const
     recordEvent(db, now, event).catch((err) => log.warn({ err }, 'the event could not be recorded'))

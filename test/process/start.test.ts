@@ -86,7 +86,7 @@ describe('start', () => {
   it('reads .env in its folder; the environment wins; an unknown key is a warning', async () => {
     const folder = await makeFolder()
     await writeFile(join(folder, '.env'), 'PROJECT_NAME=From file\nAPI_V1_STR=/file\nPROJECT_NAM=typo\n')
-    const server = await start({ API_V1_STR: '/environment' }, { folder })
+    const server = await start({ API_V1_STR: '/environment', RATE_LIMITS: 'true' }, { folder })
     const document = await server.call('GET', '/environment/openapi.json')
     assert.equal(document.body.info.title, 'From file')
     const warnings = server.log().filter(({ level }) => level === 40)

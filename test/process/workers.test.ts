@@ -209,7 +209,7 @@ describe('several workers', () => {
 
   describe('that cannot start: one line, exit code 1, and no second try', () => {
     async function assertRefuses(env: Env, expected: RegExp): Promise<void> {
-      const own = { DATABASE_URL: database.url, SECRET_KEY, WORKERS: String(WORKERS) }
+      const own = { DATABASE_URL: database.url, SECRET_KEY, WORKERS: String(WORKERS), RATE_LIMITS: 'true' }
       const { code, stderr, stdout } = await runToExit({ ...own, ...env })
       assert.equal(code, 1, stderr)
       assert.match(stderr, expected)

@@ -4,7 +4,7 @@ import { Problem, serverBusy } from '../../core/problems.ts'
 import type { Db, User } from '../../database/tables.ts'
 import { checkNewPassword } from '../passwords/policy.ts'
 import { checkEmail, checkUsername, emailKey, usernameKey } from './names.ts'
-import { findUserByEmail, findUserByUsername, insertUser } from './queries.ts'
+import { findTaken, insertUser } from './queries.ts'
 
 export type NewUser = { username: string; email: string; password: string }
 
@@ -35,17 +35,22 @@ export async function createUser<T>(
   throw serverBusy()
 }
 
-/** @throws Problem `username_taken`, `email_taken` */
+/**
+ * Both are looked for at one instant: who loses to a user with the same name and address is told of the name.
+ * @throws Problem `username_taken`, `email_taken`
+ */
 export async function refuseTaken(
   db: Db,
   { username, email }: { username: string | undefined; email: string | undefined },
 ): Promise<void> {
-  if (username !== undefined && (await findUserByUsername(db, { key: usernameKey(username) }))) {
-    throw new Problem('username_taken')
+  const keys = {
+    username: username === undefined ? undefined : usernameKey(username),
+    email: email === undefined ? undefined : emailKey(email),
   }
-  if (email !== undefined && (await findUserByEmail(db, { key: emailKey(email) }))) {
-    throw new Problem('email_taken')
-  }
+  // Nobody has an empty name.
+  const found = await findTaken(db, { username: keys.username ?? '', email: keys.email ?? '' })
+  if (found.some(({ username_key }) => username_key === keys.username)) throw new Problem('username_taken')
+  if (found.some(({ email_key }) => email_key === keys.email)) throw new Problem('email_taken')
 }
 
 /** @returns undefined when the name or the address has just been taken */

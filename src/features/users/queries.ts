@@ -1,7 +1,7 @@
 import type { ExpressionBuilder, Insertable, Updateable } from 'kysely'
 import type { Timestamp } from '../../core/clock.ts'
 import type { SessionId, UserId } from '../../core/ids.ts'
-import { prepareRow } from '../../database/compiled.ts'
+import { prepareRow, prepareRows } from '../../database/compiled.ts'
 import type { Db, Tables, User, UsersTable } from '../../database/tables.ts'
 
 /** Adds a user; undefined when the username or the address is taken. */
@@ -26,6 +26,14 @@ export const findUserByUsername = prepareRow((db, user: { key: string }) =>
 /** `key` as it is compared: folded by `emailKey`. */
 export const findUserByEmail = prepareRow((db, user: { key: string }) =>
   db.selectFrom('users').selectAll().where('email_key', '=', user.key),
+)
+
+/** Who has the name or the address, both as they are compared. */
+export const findTaken = prepareRows((db, user: { username: string; email: string }) =>
+  db
+    .selectFrom('users')
+    .select(['username_key', 'email_key'])
+    .where((eb) => eb.or([eb('username_key', '=', user.username), eb('email_key', '=', user.email)])),
 )
 
 /** The cost of the slowest bcrypt hash that is still stored; null when none is. One step in an index. */
