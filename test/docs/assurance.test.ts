@@ -29,16 +29,13 @@ describe('the requirements', () => {
     }
   })
 
-  it('that are met have tests, and that are not have a reason, and none', () => {
+  it('that are met have tests, and that are not have a reason', () => {
     const met = requirements.filter(({ status }) => status === 'met')
     const others = requirements.filter(({ status }) => status === 'open' || status === 'not applicable')
     assert.deepEqual(idsOf(met.filter(({ id }) => !tagged.has(id))), [], 'met without a test')
     assert.deepEqual(idsOf(others.filter(({ why }) => why.length < 20)), [], 'without a reason')
-    assert.deepEqual(
-      idsOf(others.filter(({ id }) => tagged.has(id))),
-      [],
-      'not met, and yet tests claim to show them',
-    )
+    const foreign = others.filter(({ status }) => status === 'not applicable')
+    assert.deepEqual(idsOf(foreign.filter(({ id }) => tagged.has(id))), [], 'not applicable, but with tests')
   })
 
   it('are the only ones that tests claim to show', () => {

@@ -25,7 +25,7 @@ onSharedServer('register', (server) => {
     assert.deepEqual([user.is_active, user.is_superuser, user.email_verified_at], [true, false, null])
   })
 
-  it('[V11.4.2] the password is stored as argon2id with m=19456, t=2, p=1 and a salt of its own', async () => {
+  it('[V11.4.2] [NIST63B-store] the password is stored as argon2id with m=19456, t=2, p=1 and a salt of its own', async () => {
     const one = await server().register()
     const other = await server().register()
     const hashes = []

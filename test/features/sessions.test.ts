@@ -22,7 +22,7 @@ onSharedServer('sessions', (server) => {
   const list = (token: string, query = '') => server().call('GET', `${SESSIONS}${query}`, { token })
   const end = (token: string, id: string) => server().call('DELETE', `${SESSIONS}/${id}`, { token })
 
-  it('lists where the caller is signed in, newest first, whole and nothing more', async () => {
+  it('[V7.5.2] lists where the caller is signed in, newest first, whole and nothing more', async () => {
     const call = { ip: '203.0.113.7', userAgent: 'phone/1' }
     const person = await server().register({}, call)
     const laptop = await server().login(person, { ip: '2001:db8::1', userAgent: 'laptop/2' })
@@ -116,7 +116,7 @@ onSharedServer('sessions', (server) => {
     assertProblem(await server().me(person.tokens.access_token), ACCESS_TOKEN_INVALID)
   })
 
-  it("[V8.2.2] somebody else's session is not there, as one that never was", async () => {
+  it("[V7.5.2] [V8.2.2] somebody else's session is not there, as one that never was", async () => {
     const { tokens } = await server().register()
     const { tokens: foreign } = await server().register()
     for (const id of [sid(foreign.access_token), newId()]) {
@@ -214,7 +214,7 @@ onEachDatabase('sessions in time', ({ share }) => {
     assert.deepEqual(idsOf(await list(server, token)), [sid(token)])
   })
 
-  it('[V6.2.10] after 400 days the password still signs in, with nothing asked', async () => {
+  it('[V6.2.10] [NIST63B-norotate] after 400 days the password still signs in, with nothing asked', async () => {
     const server = await share()
     const ada = await server.register()
     server.clock.advance(400 * DAY)

@@ -76,8 +76,8 @@ page is out of date.
 
 - **met**: the tests named show it. Where a row speaks of a capability that Postern lacks, such as a second factor, beside
   others, it is met when it holds for all there is; the tests of a new capability have to show it anew.
-- **not applicable**: there is nothing here that it could be asked of, and none is planned; or nothing else than this.
-- **open**: something is missing, which is named.
+- **not applicable**: there is nothing here that it could be asked of.
+- **open**: something is missing, which is named; tests show the rest, if any.
 `
 
 const TABLE_HEAD = `| id | level | requirement | status | tests, or why |
@@ -85,8 +85,9 @@ const TABLE_HEAD = `| id | level | requirement | status | tests, or why |
 
 function renderRow(row: Requirement, tests: readonly TaggedTest[]): string {
   const { id, level, requirement, status, why } = row
-  const reason = why === '' ? [] : [cell(why)]
-  const shown = [...reason, ...(status === 'met' ? [testsOf(row, tests)] : [])].join('<br>')
+  const reason = why === '' ? [] : [why]
+  const named = testsOf(row, tests)
+  const shown = [...reason, ...(named === '' ? [] : [named])].join('<br>')
   return `| ${[id, level, cell(requirement), status, shown].join(' | ')} |`
 }
 

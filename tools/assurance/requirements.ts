@@ -14,6 +14,7 @@ export type Requirement = {
   level: string
   requirement: string
   status: string
+  /** Markdown. */
   why: string
   /** How a test from outside shows it. */
   check: string

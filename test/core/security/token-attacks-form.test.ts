@@ -194,9 +194,10 @@ const encrypted = (
     .encrypt(key)
 
 attack(
-  '[RFC8725bis-3.3] what anyone can encrypt to our public key does not count as signed',
+  '[RFC8725bis-3.3] [RFC8725-3.3] what anyone can encrypt to our public key does not count as signed',
   async (victim) => {
-    const contents = [victim.token, JSON.stringify(victim.claims)]
+    const altered = `${victim.token.slice(0, -4)}AAAA`
+    const contents = [victim.token, altered, JSON.stringify(victim.claims)]
     const recipients = victim.issuer.keyring.jwks.keys.filter(({ kty }) => kty !== 'OKP')
     const toPublicKey = recipients.flatMap((jwk) => {
       const alg = jwk.kty === 'EC' ? 'ECDH-ES' : 'RSA-OAEP-256'
