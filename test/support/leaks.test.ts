@@ -9,6 +9,8 @@ import { findLeaks } from './leaks.ts'
 import { TRACES_VARIABLE } from './traces.ts'
 
 const SECRET = 'planted canary & password'
+const HASH = `$argon2id$v=19$m=19456,t=2,p=1$${'A'.repeat(22)}`
+const PRIVATE_JWK = JSON.stringify({ jwk: `{"kty":"EC","d":"${'A'.repeat(43)}"}` })
 const TOKEN = ['eyJhbGciOiJub25lIn0', 'eyJzdWIiOiJhZGEifQ', 'c2lnbmF0dXJlLXBsYW50ZWQ'].join('.')
 
 describe('the search for secrets in what a run has collected', () => {
@@ -29,9 +31,16 @@ describe('the search for secrets in what a run has collected', () => {
     assert.deepEqual(searched, { output: 0, log: 18, audit: 0, secrets: SECRET.length + 3 })
   })
 
-  it('finds a password, also as a URL or a form has it, and a token', async () => {
+  it('finds a password, also as a URL or a form has it, a token, a hash and a private key', async () => {
     const encoded = encodeURIComponent(SECRET)
-    for (const text of [SECRET, encoded, encoded.replaceAll('%20', '+'), `Bearer ${TOKEN}`]) {
+    for (const text of [
+      SECRET,
+      encoded,
+      encoded.replaceAll('%20', '+'),
+      `Bearer ${TOKEN}`,
+      HASH,
+      PRIVATE_JWK,
+    ]) {
       for (const kind of ['output', 'log', 'audit']) {
         const [leak = '', ...more] = await leaksOf(kind, `{"msg":"first"}\n{"path":"/x/${text}"}\n`)
         assert.match(leak, new RegExp(`^${kind}: .* in {"path":"/x/`))

@@ -2,14 +2,19 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { TRACE_KINDS } from './traces.ts'
 
-/** Three parts of base64url, of which the first two begin as JSON objects do. */
-const TOKEN = /eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{20,}/
+/** What is secret whatever its value. */
+const SHAPES = {
+  // Three parts of base64url, of which the first two begin as JSON objects do.
+  token: /eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{20,}/,
+  'password hash': /\$(?:argon2id\$v=19\$m=\d+|2[aby]\$\d\d\$)/,
+  'private key': /"d\\*":\\*"[\w-]{40,}|-----BEGIN [A-Z ]*PRIVATE KEY/,
+}
 const SHOWN = 20
 const LINE_SHOWN = 200
 
 export type LeakReport = { leaks: string[]; summary: string; searched: Record<string, number> }
 
-/** Looks through what a run has collected for the secrets that it used, and for anything that looks like a token of ours. */
+/** Looks through what a run has collected for the secrets that it used, and for what has the shape of one. */
 export async function findLeaks(folder: string): Promise<LeakReport> {
   const names = (await readdir(folder)).sort()
   const secrets = await readSecrets(folder, names)
@@ -40,8 +45,10 @@ function search(text: string, secrets: Iterable<string>): string[] {
     const at = text.indexOf(form)
     if (at >= 0) found.push(`"${form}" in ${lineAround(text, at)}`)
   }
-  const token = TOKEN.exec(text)
-  if (token) found.push(`a token in ${lineAround(text, token.index)}`)
+  for (const [what, shape] of Object.entries(SHAPES)) {
+    const match = shape.exec(text)
+    if (match) found.push(`a ${what} in ${lineAround(text, match.index)}`)
+  }
   return found
 }
 
