@@ -2,9 +2,11 @@ import type { Socket } from 'node:net'
 import fastify, { type FastifyBaseLogger, LogController } from 'fastify'
 import type { Context } from './context.ts'
 import { newId } from './core/ids.ts'
+import { auditRouter } from './features/audit/router.ts'
 import { authRouter } from './features/auth/router.ts'
 import { healthRouter } from './features/health/router.ts'
 import { keysRouter } from './features/keys/router.ts'
+import { metricsRouter } from './features/metrics/router.ts'
 import { sessionsRouter } from './features/sessions/router.ts'
 import { usersRouter } from './features/users/router.ts'
 import type { App } from './http/app-type.ts'
@@ -19,6 +21,8 @@ import { registerOpenApi } from './http/openapi.ts'
 import { problemDocsRouter } from './http/problem-docs.ts'
 import { answerUnroutable, registerProblems } from './http/problems.ts'
 import { logRequests } from './http/request-log.ts'
+import { measureRequests } from './http/request-metrics.ts'
+import { traceRequests } from './http/request-trace.ts'
 import { REQUEST_ID } from './http/schemas.ts'
 import { registerValidation } from './http/validation.ts'
 
@@ -30,7 +34,7 @@ const KEEP_ALIVE_MS = 75_000
 
 /** Builds the app: plugins, then every router. The caller listens, and closes. */
 export async function createApp(context: Context, loggerInstance: FastifyBaseLogger): Promise<App> {
-  const { publicUrl, apiPrefix } = context.settings
+  const { settings } = context
   const app: App = fastify({
     loggerInstance,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
@@ -46,33 +50,36 @@ export async function createApp(context: Context, loggerInstance: FastifyBaseLog
       const id = headers['x-request-id']
       return typeof id === 'string' && REQUEST_ID.test(id) ? id : newId()
     },
-    frameworkErrors: answerUnroutable(publicUrl),
-    clientErrorHandler: (error: UnreadableError, socket: Socket) =>
-      answerUnreadable(error, socket, publicUrl),
+    frameworkErrors: answerUnroutable(context),
+    clientErrorHandler: (error: UnreadableError, socket: Socket) => answerUnreadable(error, socket, context),
   })
 
   const allowedMethods = trackMethods(app)
-  registerProblems(app, { publicUrl, allowedMethods })
+  registerProblems(app, context, allowedMethods)
   registerValidation(app)
   registerBodyParsers(app)
   rememberCallers(app)
   refuseSecondTokens(app)
   watchForwarding(app, context)
   logRequests(app)
-  await registerHeaders(app, context.settings)
-  registerOpenApi(app, context.settings)
+  measureRequests(app, context)
+  traceRequests(app, context)
+  await registerHeaders(app, settings)
+  registerOpenApi(app, settings)
 
   const limits = createLimits(context)
   await app.register((scope: App) => healthRouter(scope, context))
   await app.register((scope: App) => keysRouter(scope, context))
   await app.register((scope: App) => problemDocsRouter(scope))
+  await app.register((scope: App) => metricsRouter(scope, context))
   await app.register(
     async (api: App) => {
       await api.register((scope: App) => authRouter(scope, context, limits))
       await api.register((scope: App) => usersRouter(scope, context, limits))
       await api.register((scope: App) => sessionsRouter(scope, context))
+      await api.register((scope: App) => auditRouter(scope, context))
     },
-    { prefix: apiPrefix },
+    { prefix: settings.apiPrefix },
   )
   await app.ready()
   return app

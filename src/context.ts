@@ -1,16 +1,21 @@
 import { type Clock, systemClock } from './core/clock.ts'
+import { createMetrics, type Metrics } from './core/metrics.ts'
+import { StartupError } from './core/problems.ts'
 import { createKeyring, type Keyring } from './core/security/keyring.ts'
 import { createPasswords, type Passwords } from './core/security/passwords.ts'
 import { createPseudonyms, type Pseudonym } from './core/security/pseudonyms.ts'
 import { createTokens, type Tokens } from './core/security/tokens.ts'
 import { type CheckedSettings, latestRetryMs, type Settings } from './core/settings.ts'
+import type { Tracing } from './core/tracing.ts'
 import { type OpenCounters, openCounters } from './counters/open.ts'
 import { createDatabaseClock, type DatabaseClock } from './database/clock.ts'
 import { type Database, openDatabase } from './database/connection.ts'
 import { migrate } from './database/migrate.ts'
 import type { Db } from './database/tables.ts'
+import { openAuditLog, recordMigrations } from './features/audit/open-audit-log.ts'
 import { loadSigningKeys } from './features/keys/signing-keys.ts'
 import { createPwnedPasswords, type PwnedPasswords } from './features/passwords/pwned-passwords.ts'
+import { observeHashes, observeStatements } from './observers.ts'
 
 /** Everything a service may use that is not its input. Built once, at start. */
 export type Context = Readonly<{
@@ -24,11 +29,19 @@ export type Context = Readonly<{
   /** Undefined where PWNED_PASSWORDS_URL is unset. */
   pwnedPasswords: PwnedPasswords | undefined
   tokens: Tokens
+  /** Of the chain of audit events. */
+  chainKey: Buffer
+  metrics: Metrics
+  /** Undefined while tracing is off. */
+  tracing: Tracing | undefined
   counters: OpenCounters
   pseudonym: Pseudonym
   /** Closes what the context has opened. */
   close(): Promise<void>
 }>
+
+const FOREIGN_CHAIN_KEY =
+  'The key of the audit log was sealed with another SECRET_KEY: set that one, or set it as SECRET_KEY_PREVIOUS'
 
 /** What an operator's command works with: no keys, so the server's secret is not needed. */
 export type OperatorContext = Pick<Context, 'database' | 'db' | 'clock' | 'passwords' | 'pwnedPasswords'> &
@@ -43,19 +56,27 @@ const emitWarning: Warn = (message) => process.emitWarning(message)
  * Opens the database, brings its tables up to date, and loads the keys. Whoever calls closes it.
  * @param localClock what tells the time on this machine
  * @param warn where that is told, once, when it happens
+ * @param tracing is the caller's to stop
  * @throws StartupError in one line for the operator
  */
 export async function createContext(
   settings: Settings,
   localClock: Clock = systemClock,
   warn: Warn = emitWarning,
+  tracing?: Tracing,
 ): Promise<Context> {
-  const database = await openDatabase(settings.database, localClock)
+  const metrics = createMetrics()
+  const { kind } = settings.database
+  const observe = observeStatements(kind, metrics, tracing)
+  const database = await openDatabase(settings.database, localClock, observe)
   try {
-    await migrate(database)
+    const migrated = await migrate(database)
     const databaseClock = await createDatabaseClock(database, localClock)
     const { clock } = databaseClock
+    const chainKey = await openAuditLog(database.db, clock, settings)
+    await recordMigrations(database.db, clock, migrated)
     const signingKeys = await loadSigningKeys(database, clock, settings)
+    if (!chainKey) throw new StartupError(FOREIGN_CHAIN_KEY)
     const keyring = createKeyring({ ...settings, signingKeys })
     const { publicUrl } = settings
     const counters = await openCounters(settings.rateLimitUrl, database, clock)
@@ -66,7 +87,10 @@ export async function createContext(
       clock,
       databaseClock,
       keyring,
-      passwords: createPasswords({ concurrency: settings.hashConcurrency }),
+      passwords: createPasswords({
+        concurrency: settings.hashConcurrency,
+        onHashed: observeHashes(metrics, tracing),
+      }),
       pwnedPasswords: createPwnedPasswords(settings.pwnedPasswordsUrl, { clock, warn }),
       tokens: createTokens({
         keyring,
@@ -76,6 +100,9 @@ export async function createContext(
         cacheBytes: settings.tokenCacheBytes,
         refreshLeewayMs: latestRetryMs(settings),
       }),
+      chainKey,
+      metrics,
+      tracing,
       counters,
       pseudonym: createPseudonyms(settings.secretKey),
       async close() {

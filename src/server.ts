@@ -1,10 +1,12 @@
 import { flushCompileCache } from 'node:module'
 import type { Logger } from 'pino'
 import { createApp } from './app.ts'
-import { createContext } from './context.ts'
+import { type Context, createContext } from './context.ts'
 import { systemClock } from './core/clock.ts'
 import { StartupError } from './core/problems.ts'
 import type { Settings } from './core/settings.ts'
+import { VERSION } from './core/version.ts'
+import { recordEvent } from './features/audit/events.ts'
 import type { App } from './http/app-type.ts'
 import { startJobs } from './jobs.ts'
 import { stopOnSignal } from './stop.ts'
@@ -23,21 +25,51 @@ const LEAST_POOL_THREADS = 2
 export async function startServer(settings: Settings, log: Logger, isFirst: boolean): Promise<void> {
   // Read by libuv when its first thread starts: as many as may hash, since each more leaves the caches of the others colder.
   process.env.UV_THREADPOOL_SIZE = String(Math.max(LEAST_POOL_THREADS, settings.hashConcurrency))
-  const context = await createContext(settings, systemClock, (message) => log.warn(message))
+  const tracing =
+    settings.tracing && (await import('./tracing/tracing.ts')).startTracing(settings.tracing, log)
+  const warn = (message: string) => log.warn(message)
+  const context = await createContext(settings, systemClock, warn, tracing)
   try {
     const app = await createApp(context, log)
+    if (isFirst) await recordStart(context)
     const address = await listen(app, settings)
     if (isFirst) tellOfDocs(log, address, settings)
     flushCompileCache()
+    const closeMetrics = await exposeMetrics(context, log).catch(async (error) => {
+      await app.close()
+      throw error
+    })
     const stopJobs = startJobs(context, log)
     stopOnSignal(log, async () => {
-      await Promise.all([closeWithin(app, GRACE_MS), stopJobs()])
+      await closeWithin(app, GRACE_MS)
+      await stopJobs()
       await context.close()
+      closeMetrics()
+      await tracing?.stop()
     })
   } catch (error) {
     await context.close()
     throw error
   }
+}
+
+function recordStart({ db, clock, settings }: Context): Promise<void> {
+  const detail = { version: VERSION, ...settings.described }
+  return recordEvent(db, clock.now(), { type: 'server.started', detail })
+}
+
+/** Tells the metrics where the settings say, unless that is a route of the app. What it takes is loaded only now. */
+async function exposeMetrics(context: Context, log: Logger): Promise<() => void> {
+  const { metrics, publicUrl } = context.settings
+  if (metrics === undefined || metrics.at === 'route') return () => {}
+  const collect = (await import('./features/metrics/collect.ts')).createCollector(context)
+  if (metrics.at === 'primary') {
+    const { answerPrimary } = await import('./worker-questions.ts')
+    answerPrimary(collect, log)
+    return () => {}
+  }
+  const { listenForMetrics } = await import('./metrics-listener.ts')
+  return listenForMetrics(metrics, publicUrl, log, async () => [await collect()])
 }
 
 async function listen(app: App, { host, port }: Settings): Promise<string> {

@@ -12,13 +12,16 @@ export type Task = {
   isFirst: boolean
 }
 
+/** What a worker says when it can hear its task. */
+export const READY = 'ready'
+
 export const isWorker = (): boolean => process.env[WORKER_VARIABLE] !== undefined && process.connected
 
 /** Asks the primary process what to do. From now on this process stops as on SIGTERM when the primary is gone. */
 export async function receiveTask(): Promise<Task> {
   await stopWithPrimary()
   const reply = once(process, 'message')
-  process.send?.('ready')
+  process.send?.(READY)
   const [task] = await reply
   return task
 }

@@ -6,7 +6,8 @@ import { StartupError } from './core/problems.ts'
 import { shareOf } from './core/settings/share.ts'
 import type { Settings } from './core/settings.ts'
 import { stopOnSignal } from './stop.ts'
-import { type Task, WORKER_VARIABLE } from './worker.ts'
+import { READY, type Task, WORKER_VARIABLE } from './worker.ts'
+import type { WorkerMetrics } from './worker-metrics.ts'
 
 /** From a worker's end to its replacement; twice as long each time, until one has lived for `SETTLED_MS`. */
 const FIRST_DELAY_MS = 100
@@ -18,7 +19,14 @@ const STOP_WITHIN_MS = 14 * SECOND
 /** How a worker ended; `err` alone when it could not be started at all. */
 type End = { worker?: number | undefined; code?: number | null; signal?: string | null; err?: unknown }
 type Life = { worker: Worker; isListening: Promise<boolean>; end: Promise<End> }
-type Node = { settings: Settings; log: Logger; living: Set<Life>; isStopping: boolean }
+type ExposedMetrics = { ofWorkers: WorkerMetrics; close(): void }
+type Node = {
+  settings: Settings
+  log: Logger
+  living: Set<Life>
+  isStopping: boolean
+  metrics: ExposedMetrics | undefined
+}
 
 /**
  * Serves from `settings.workers` other processes until SIGTERM or SIGINT, and replaces those that end before.
@@ -30,7 +38,8 @@ export async function startWorkers(settings: Settings, log: Logger): Promise<voi
   if (!cluster.isPrimary) {
     throw new StartupError('WORKERS: this process is a worker of another program; expected 1')
   }
-  const node: Node = { settings: shareOf(settings), log, living: new Set(), isStopping: false }
+  const metrics = await exposeMetrics(settings, log)
+  const node: Node = { settings: shareOf(settings), log, living: new Set(), isStopping: false, metrics }
   const first = startWorker(node, true)
   stopOnSignal(log, () => stopWorkers(node))
   const isListening = await first.isListening
@@ -39,20 +48,39 @@ export async function startWorkers(settings: Settings, log: Logger): Promise<voi
     void keepRunning(node, first.end)
     for (let count = 1; count < settings.workers; count++) void keepRunning(node, runWorker(node))
   } else {
+    // Else it would keep this process running.
+    metrics?.close()
     const { code, signal } = await first.end
     if (code !== 1) throw new StartupError(`the first worker ended before it listened (${signal ?? code})`)
     process.exitCode = 1
   }
 }
 
+/** What is told of all workers on METRICS_PORT, where that is set. */
+async function exposeMetrics(
+  { metrics, workers, publicUrl }: Settings,
+  log: Logger,
+): Promise<ExposedMetrics | undefined> {
+  if (metrics?.at !== 'port') return undefined
+  const { createWorkerMetrics } = await import('./worker-metrics.ts')
+  const { listenForMetrics } = await import('./metrics-listener.ts')
+  const ofWorkers = createWorkerMetrics(workers)
+  return { ofWorkers, close: await listenForMetrics(metrics, publicUrl, log, ofWorkers.collect) }
+}
+
 function startWorker(node: Node, isFirst = false): Life {
   const worker = cluster.fork({ [WORKER_VARIABLE]: '1' })
   const task: Task = { settings: node.settings, isFirst }
   // It asks when it can hear the answer; one that has gone meanwhile needs none.
-  worker.on('message', () => worker.send(task, () => {}))
+  worker.on('message', (message) => {
+    if (message === READY) worker.send(task, () => {})
+  })
   const end = endOf(worker)
   const isListening = new Promise<boolean>((resolve) => {
-    worker.once('listening', () => resolve(true))
+    worker.once('listening', () => {
+      node.metrics?.ofWorkers.add(worker)
+      resolve(true)
+    })
     void end.then(() => resolve(false))
   })
   const life = { worker, isListening, end }

@@ -1,6 +1,7 @@
 import { styleText } from 'node:util'
 import { Command } from 'commander'
 import { VERSION } from '../core/version.ts'
+import { addAuditCommands } from './audit-commands.ts'
 import type { MigrateOptions } from './commands/migrate.ts'
 import { complain } from './output.ts'
 import { addUserCommands } from './user-commands.ts'
@@ -31,6 +32,7 @@ export function createProgram(): Command {
   addMigrate(program)
   addUserCommands(program)
   addSessionCommands(program)
+  addAuditCommands(program)
   addSecretCommands(program)
   addVersion(program)
   return program

@@ -1,7 +1,14 @@
 import { isIPv6 } from 'node:net'
+import type { UserId } from './ids.ts'
 
 /** Where a request came from, as sessions and the audit log remember it. */
-export type Caller = { ip: string; userAgent: string; requestId: string }
+export type Caller = {
+  ip: string
+  userAgent: string
+  requestId: string
+  /** Who it turned out to be, for the log: set once they have proved it. */
+  userId?: UserId
+}
 
 export const MAX_USER_AGENT_LENGTH = 512
 

@@ -4,9 +4,23 @@ import { DAY, HOUR, MINUTE, SECOND } from './clock.ts'
 import { StartupError } from './problems.ts'
 import { defaultPublicUrl, type TrustedProxies, travelsInTheClear } from './settings/addresses.ts'
 import { type KeptSecretKey, obtainKeptSecretKey, warnOfUnusedSecretKey } from './settings/kept-secret-key.ts'
+import {
+  createMetricsSettings,
+  createTracingSettings,
+  crossCheckMetrics,
+  type MetricsSettings,
+  type TracingSettings,
+  warnOfOpenMetrics,
+} from './settings/monitoring.ts'
 import { collectError, type Environment, type RawSettings, readRawSettings } from './settings/read.ts'
 import { InvalidValue } from './settings/values.ts'
-import { VARIABLE_NAMES, VARIABLES, type Values, type VariableName } from './settings/variables.ts'
+import {
+  fileVariable,
+  VARIABLE_NAMES,
+  VARIABLES,
+  type Values,
+  type VariableName,
+} from './settings/variables.ts'
 
 const MEBIBYTE = 2 ** 20
 
@@ -45,11 +59,18 @@ export type Settings = Readonly<{
   captcha: Readonly<{ verifyUrl: string; secret: string }> | undefined
   hashConcurrency: number
   tokenCacheBytes: number
+  auditRetentionMs: number
   corsOrigins: readonly string[]
   database: Readonly<
     | { kind: 'sqlite' /** An absolute path. */; file: string }
     | { kind: 'postgres'; url: string; poolSize: number; preparedStatements: boolean }
   >
+  /** Where /metrics is; undefined: nowhere. */
+  metrics: MetricsSettings | undefined
+  /** Undefined: nothing is traced. */
+  tracing: TracingSettings | undefined
+  /** Every variable as it was given, for the audit log: of secrets only whether they are set. */
+  described: Readonly<Record<string, string>>
 }>
 
 /**
@@ -106,7 +127,7 @@ export function checkSettings({
   const raw = readRawSettings(env, directory)
   const values = parseValues(raw)
   if (raw.errors.length > 0) throw new StartupError(['Invalid settings:', ...raw.errors].join('\n  '))
-  const settings = createSettings(values, directory)
+  const settings = Object.freeze({ ...createSettings(values, directory), described: describeSettings(raw) })
   return { settings, warnings: [...raw.warnings, ...warnOf(settings)] }
 }
 
@@ -152,6 +173,7 @@ function crossCheck(values: Values, given: RawSettings['given']): string[] {
     )
   }
   if (current !== undefined && current === previous) errors.push(SAME_SECRETS)
+  errors.push(...crossCheckMetrics(values))
   if (given.has('CAPTCHA_VERIFY_URL') !== given.has('CAPTCHA_SECRET')) {
     const missing = given.has('CAPTCHA_SECRET') ? 'CAPTCHA_VERIFY_URL' : 'CAPTCHA_SECRET'
     errors.push(
@@ -163,8 +185,20 @@ function crossCheck(values: Values, given: RawSettings['given']): string[] {
 
 const SAME_SECRETS = `SECRET_KEY_PREVIOUS: it is the same as SECRET_KEY; expected ${VARIABLES.SECRET_KEY_PREVIOUS.expected}`
 
-function createSettings(values: Values, directory: string): CheckedSettings {
-  return Object.freeze({
+function describeSettings({ values: texts }: RawSettings): CheckedSettings['described'] {
+  const described = VARIABLE_NAMES.map((name) => {
+    const text = texts.get(name)?.text
+    const isSecret = fileVariable(name) !== undefined
+    return [
+      name,
+      isSecret ? (text === undefined ? 'not set' : 'set') : (text ?? VARIABLES[name].default ?? ''),
+    ]
+  })
+  return Object.freeze(Object.fromEntries(described))
+}
+
+function createSettings(values: Values, directory: string): Omit<CheckedSettings, 'described'> {
+  return {
     host: values.HOST,
     port: values.PORT,
     workers: values.WORKERS,
@@ -190,9 +224,12 @@ function createSettings(values: Values, directory: string): CheckedSettings {
     captcha: createCaptchaSettings(values),
     hashConcurrency: values.HASH_CONCURRENCY ?? Math.min(availableParallelism(), 64),
     tokenCacheBytes: values.TOKEN_CACHE_MB * MEBIBYTE,
+    auditRetentionMs: values.AUDIT_RETENTION_DAYS * DAY,
     corsOrigins: Object.freeze(values.CORS_ORIGINS),
     database: Object.freeze(createDatabaseSettings(values, directory)),
-  })
+    metrics: Object.freeze(createMetricsSettings(values)),
+    tracing: Object.freeze(createTracingSettings(values)),
+  }
 }
 
 function createCaptchaSettings({ CAPTCHA_VERIFY_URL: verifyUrl, CAPTCHA_SECRET: secret }: Values) {
@@ -210,12 +247,13 @@ function createDatabaseSettings(values: Values, directory: string): Settings['da
 }
 
 function warnOf(settings: CheckedSettings): string[] {
-  const { publicUrl, secretKey, secretKeyPrevious, database, rateLimits } = settings
+  const { publicUrl, secretKey, secretKeyPrevious, database, rateLimits, metrics } = settings
   const warnings: string[] = []
   if (!rateLimits) warnings.push('RATE_LIMITS: it is false, so that passwords can be guessed without limit')
   if (travelsInTheClear(publicUrl)) {
     warnings.push(`PUBLIC_URL: ${publicUrl} is not https; passwords and tokens can be read on the way`)
   }
+  warnings.push(...warnOfOpenMetrics(metrics))
   if (secretKey !== undefined && database.kind === 'sqlite') {
     warnings.push(...warnOfUnusedSecretKey(database.file, [secretKey, secretKeyPrevious]))
   }

@@ -2,6 +2,7 @@ import { type Dialect, Kysely, sql } from 'kysely'
 import pg from 'pg'
 import { type Clock, systemClock, type Timestamp } from '../core/clock.ts'
 import { StartupError } from '../core/problems.ts'
+import type { DatabaseLoad, ObserveStatement } from './meter.ts'
 import {
   createPatientPostgresDialect,
   createPostgresDialect,
@@ -35,20 +36,27 @@ export type Database = {
    * @throws Problem `database_unavailable` when the lock is not free within 5 seconds on SQLite, 60 on PostgreSQL
    */
   runAlone<T>(work: (db: Db) => Promise<T>): Promise<T>
+  load(): DatabaseLoad
 }
 
 /**
  * Opens the database and proves that it works. `local` is what tells the time on SQLite.
  * @throws StartupError with one line for the operator, without the password
  */
-export function openDatabase(settings: DatabaseSettings, local: Clock = systemClock): Promise<Database> {
-  return settings.kind === 'sqlite' ? openSqlite(settings.file, local) : openPostgres(settings)
+export function openDatabase(
+  settings: DatabaseSettings,
+  local: Clock = systemClock,
+  observe?: ObserveStatement,
+): Promise<Database> {
+  return settings.kind === 'sqlite'
+    ? openSqlite(settings.file, local, observe)
+    : openPostgres(settings, observe)
 }
 
-async function openSqlite(file: string, local: Clock): Promise<Database> {
+async function openSqlite(file: string, local: Clock, observe?: ObserveStatement): Promise<Database> {
   const { reader, writer: connection } = await openSqliteFile(file)
   const writer = createSqliteWriter(connection)
-  const db: Db = new Kysely<Tables>({ dialect: createSqliteDialect(reader, writer) })
+  const db: Db = new Kysely<Tables>({ dialect: createSqliteDialect(reader, writer, observe) })
   return {
     kind: 'sqlite',
     db,
@@ -62,11 +70,14 @@ async function openSqlite(file: string, local: Clock): Promise<Database> {
       connection.close()
     },
     runAlone: (work) => db.transaction().execute(work),
+    load: () => ({ waiting: writer.waiting() }),
   }
 }
 
-async function openPostgres(settings: PostgresSettings): Promise<Database> {
-  const db: Db = new Kysely<Tables>({ dialect: createPostgresDialect(settings) })
+async function openPostgres(settings: PostgresSettings, observe?: ObserveStatement): Promise<Database> {
+  const scope = {}
+  const dialect = createPostgresDialect(settings, scope, observe)
+  const db: Db = new Kysely<Tables>({ dialect })
   const schema = await checkPostgres(db, settings.url).catch(async (error) => {
     await db.destroy()
     throw error
@@ -78,7 +89,8 @@ async function openPostgres(settings: PostgresSettings): Promise<Database> {
     schema,
     requireCreate: () => requirePostgresCreate(db, settings.url),
     close: () => db.destroy(),
-    runAlone: (work) => lockPostgres(createPatientPostgresDialect(settings), work),
+    runAlone: (work) => lockPostgres(createPatientPostgresDialect(settings, scope), work),
+    load: dialect.load,
   }
 }
 

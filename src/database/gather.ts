@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Db } from './tables.ts'
 import { requireRoom } from './unavailable.ts'
 
@@ -9,7 +10,13 @@ const MAX_UNDER_WAY = 2
 const SLOW_MS = 1000
 
 type Asked<Input, Output> = { input: Input; resolve(output: Output): void; reject(error: unknown): void }
-type Queue<Input, Output> = { asked: Asked<Input, Output>[]; underWay: number; isDue: boolean }
+type Queue<Input, Output> = {
+  asked: Asked<Input, Output>[]
+  underWay: number
+  isDue: boolean
+  /** In whose name the next is run: the first that asked, not that of whoever happened to make room for it. */
+  asFirst: (work: () => Promise<void>) => Promise<void>
+}
 
 /**
  * A function that hands on together what is asked for in one turn of the event loop, or while earlier work is under way, by
@@ -35,7 +42,8 @@ export function gather<Input, Output>(
         schedule(db, queue)
       }
       const slow = setTimeout(release, SLOW_MS)
-      void answer(db, queue.asked.splice(0, MAX_GATHERED)).then(release)
+      const asked = queue.asked.splice(0, MAX_GATHERED)
+      void queue.asFirst(() => answer(db, asked)).then(release)
     }
   }
 
@@ -61,9 +69,10 @@ export function gather<Input, Output>(
     const { adapter, plugins } = db.getExecutor()
     if (db.isTransaction || plugins.length > 0) return (await run(db, [input]))[0] as Output
     return new Promise((resolve, reject) => {
-      const queue = queues.get(adapter) ?? { asked: [], underWay: 0, isDue: false }
+      const queue = queues.get(adapter) ?? { asked: [], underWay: 0, isDue: false, asFirst: (work) => work() }
       queues.set(adapter, queue)
       requireRoom(queue.asked.length)
+      if (queue.asked.length === 0) queue.asFirst = AsyncLocalStorage.snapshot()
       queue.asked.push({ input, resolve, reject })
       schedule(db, queue)
     })

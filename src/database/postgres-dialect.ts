@@ -12,6 +12,7 @@ import {
 } from 'kysely'
 import pg from 'pg'
 import type { DirectAdapter } from './compiled.ts'
+import { type DatabaseLoad, type ObserveStatement, observed, observeNothing } from './meter.ts'
 import { isConnectionLost, isStalePlan, translatePostgresError } from './postgres-errors.ts'
 import { databaseUnavailable, requireRoom } from './unavailable.ts'
 
@@ -29,43 +30,64 @@ export type PostgresSettings = {
   preparedStatements: boolean
 }
 
+type MeteredDialect = Dialect & { load(): DatabaseLoad }
+
 /** Kysely on PostgreSQL, with nothing kept in the server's session but prepared statements. */
-export function createPostgresDialect(settings: PostgresSettings): Dialect {
-  return createDialect(settings, QUERY_TIMEOUT_MS)
+export function createPostgresDialect(
+  settings: PostgresSettings,
+  scope: object,
+  observe: ObserveStatement = observeNothing,
+): MeteredDialect {
+  return createDialect(settings, scope, QUERY_TIMEOUT_MS, observe)
 }
 
 /** The same with statements that may take as long as they need. */
-export function createPatientPostgresDialect(settings: PostgresSettings): Dialect {
-  return createDialect({ ...settings, poolSize: 1, preparedStatements: false }, 0)
+export function createPatientPostgresDialect(settings: PostgresSettings, scope: object): Dialect {
+  return createDialect({ ...settings, poolSize: 1, preparedStatements: false }, scope, 0, observeNothing)
 }
 
-function createDialect(settings: PostgresSettings, queryTimeoutMs: number): Dialect {
+function createDialect(
+  settings: PostgresSettings,
+  scope: object,
+  queryTimeoutMs: number,
+  observe: ObserveStatement,
+): MeteredDialect {
   const pool = createPool(settings, queryTimeoutMs)
-  const connect = () => checkOut(pool, settings.preparedStatements)
-  return new Dialect({ options: {}, connect, end: () => pool.end() })
+  const connect = () => checkOut(pool, settings.preparedStatements, observe)
+  const dialect = new Dialect({ options: {}, connect, end: () => pool.end() }, scope)
+  return Object.assign(dialect, { load: () => loadOf(pool) })
 }
+
+const loadOf = ({ totalCount, idleCount, waitingCount, options }: pg.Pool): DatabaseLoad => ({
+  waiting: waitingCount,
+  connections: { inUse: totalCount - idleCount, idle: idleCount, max: options.max },
+})
 
 class Dialect extends PostgresDialect {
   readonly #connect: () => Promise<PostgresPoolClient>
+  readonly #scope: object
 
-  constructor(pool: PostgresPool) {
+  constructor(pool: PostgresPool, scope: object) {
     super({ pool })
     this.#connect = pool.connect
+    this.#scope = scope
   }
 
   override createAdapter(): Adapter {
-    return new Adapter(this.#connect)
+    return new Adapter(this.#connect, this.#scope)
   }
 }
 
 /** Without Kysely's own migration lock, which lasts for a session: `runAlone` has taken one. */
 class Adapter extends PostgresAdapter implements DirectAdapter {
   readonly joinsCommits = false
+  readonly scope: object
   readonly #connect: () => Promise<PostgresPoolClient>
 
-  constructor(connect: () => Promise<PostgresPoolClient>) {
+  constructor(connect: () => Promise<PostgresPoolClient>, scope: object) {
     super()
     this.#connect = connect
+    this.scope = scope
   }
 
   async runDirectly<Row>(query: CompiledQuery<Row>): Promise<QueryResult<Row>> {
@@ -83,6 +105,10 @@ class Adapter extends PostgresAdapter implements DirectAdapter {
 
   toList(values: readonly string[]): readonly string[] {
     return values
+  }
+
+  jsonRows(json: unknown): RawBuilder<{ value: unknown }> {
+    return sql`json_array_elements(cast(${json} as json))`
   }
 
   override async acquireMigrationLock(): Promise<void> {}
@@ -116,16 +142,24 @@ function parseInt8(text: string): number {
 }
 
 /** Whatever keeps a connection from being made, no query is at fault. */
-async function checkOut(pool: pg.Pool, preparedStatements: boolean): Promise<PostgresPoolClient> {
+async function checkOut(
+  pool: pg.Pool,
+  preparedStatements: boolean,
+  observe: ObserveStatement,
+): Promise<PostgresPoolClient> {
   requireRoom(pool.waitingCount)
   try {
-    return wrapClient(await pool.connect(), preparedStatements)
+    return wrapClient(await pool.connect(), preparedStatements, observe)
   } catch (error) {
     throw databaseUnavailable(error)
   }
 }
 
-function wrapClient(client: pg.PoolClient, preparedStatements: boolean): PostgresPoolClient {
+function wrapClient(
+  client: pg.PoolClient,
+  preparedStatements: boolean,
+  observe: ObserveStatement,
+): PostgresPoolClient {
   /** What made the connection unusable. */
   let lost: unknown
   let mustReplace = false
@@ -146,7 +180,7 @@ function wrapClient(client: pg.PoolClient, preparedStatements: boolean): Postgre
     if (lost !== undefined) return afterLoss(text, lost)
     if (values.includes(undefined)) throw new TypeError('A query parameter is undefined')
     try {
-      return await send(text, values)
+      return await observed(observe, text, () => send(text, values))
     } catch (error) {
       if (!isConnectionLost(error)) throw translatePostgresError(error)
       lost = error

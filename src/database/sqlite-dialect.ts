@@ -16,6 +16,7 @@ import {
   sql,
 } from 'kysely'
 import type { DirectAdapter } from './compiled.ts'
+import { type ObserveStatement, observed, observeNothing } from './meter.ts'
 import type { SqliteConnection } from './sqlite-connection.ts'
 import { retryWhileBusy, translateSqliteError, within } from './sqlite-errors.ts'
 import type { SqliteTransaction, SqliteWriter } from './sqlite-writer.ts'
@@ -25,25 +26,36 @@ const READ_LIMIT_MS = 5000
 /** What Kysely takes for a connection: at most a transaction of its own on the shared ones. */
 type Session = DatabaseConnection & { transaction: SqliteTransaction | undefined }
 
+/** Runs one statement outside any transaction. */
+type Run = (query: CompiledQuery) => Promise<QueryResult<unknown>>
+
 /** Kysely on SQLite: selects outside a transaction go to the reader, all else to the writer. */
-export function createSqliteDialect(reader: SqliteConnection, writer: SqliteWriter): Dialect {
+export function createSqliteDialect(
+  reader: SqliteConnection,
+  writer: SqliteWriter,
+  observe: ObserveStatement = observeNothing,
+): Dialect {
+  const run: Run = (query) =>
+    observed(observe, query.sql, () =>
+      SelectQueryNode.is(query.query) ? read(reader, query) : writer.run(query),
+    )
   return {
-    createDriver: () => createDriver(reader, writer),
+    createDriver: () => createDriver(writer, run, observe),
     createQueryCompiler: () => new QueryCompiler(),
-    createAdapter: () => new Adapter((query) => runAlone(reader, writer, query)),
+    createAdapter: () => new Adapter(run),
     createIntrospector: (db) => new SqliteIntrospector(db),
   }
 }
 
-function createDriver(reader: SqliteConnection, writer: SqliteWriter): Driver {
+function createDriver(writer: SqliteWriter, run: Run, observe: ObserveStatement): Driver {
   return {
     init: async () => {},
-    acquireConnection: async () => createSession(reader, writer),
+    acquireConnection: async () => createSession(run, observe),
     async beginTransaction(connection) {
       asSession(connection).transaction = await writer.begin()
     },
     async commitTransaction(connection) {
-      await asSession(connection).transaction?.end('commit')
+      await observed(observe, 'commit', () => asSession(connection).transaction?.end('commit'))
     },
     async rollbackTransaction(connection) {
       await asSession(connection).transaction?.end('rollback')
@@ -57,14 +69,13 @@ function createDriver(reader: SqliteConnection, writer: SqliteWriter): Driver {
   }
 }
 
-function createSession(reader: SqliteConnection, writer: SqliteWriter): Session {
+function createSession(run: Run, observe: ObserveStatement): Session {
   const session: Session = {
     transaction: undefined,
     async executeQuery<R>(query: CompiledQuery) {
-      const result = session.transaction
-        ? session.transaction.run(query)
-        : await runAlone(reader, writer, query)
-      return result as QueryResult<R>
+      const { transaction } = session
+      const result = transaction ? observed(observe, query.sql, () => transaction.run(query)) : run(query)
+      return (await result) as QueryResult<R>
     },
     streamQuery() {
       throw new Error('Streaming is not supported on SQLite: read in pages')
@@ -72,9 +83,6 @@ function createSession(reader: SqliteConnection, writer: SqliteWriter): Session 
   }
   return session
 }
-
-const runAlone = (reader: SqliteConnection, writer: SqliteWriter, query: CompiledQuery) =>
-  SelectQueryNode.is(query.query) ? read(reader, query) : writer.run(query)
 
 /** The driver is only ever given sessions of its own. */
 const asSession = (connection: DatabaseConnection): Session => connection as Session
@@ -93,9 +101,10 @@ async function runNamed(connection: DatabaseConnection, command: string, name: s
 
 class Adapter extends SqliteAdapter implements DirectAdapter {
   readonly joinsCommits = true
-  readonly #run: (query: CompiledQuery) => Promise<QueryResult<unknown>>
+  readonly scope = this
+  readonly #run: Run
 
-  constructor(run: (query: CompiledQuery) => Promise<QueryResult<unknown>>) {
+  constructor(run: Run) {
     super()
     this.#run = run
   }
@@ -110,6 +119,10 @@ class Adapter extends SqliteAdapter implements DirectAdapter {
 
   toList(values: readonly string[]): string {
     return JSON.stringify(values)
+  }
+
+  jsonRows(json: unknown): RawBuilder<{ value: unknown }> {
+    return sql`json_each(${json})`
   }
 
   override get supportsMultipleConnections(): boolean {

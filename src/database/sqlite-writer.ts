@@ -18,6 +18,8 @@ const JOIN_LIMIT_MS = 10
 export type SqliteWriter = {
   run(query: CompiledQuery): Promise<QueryResult<Row>>
   begin(): Promise<SqliteTransaction>
+  /** How many wait for their turn. */
+  waiting(): number
   /** Waits for the turns already taken. The connection is the caller's to close. */
   close(): Promise<void>
 }
@@ -56,6 +58,7 @@ export function createSqliteWriter(connection: SqliteConnection): SqliteWriter {
   return {
     run: (query) => takeTurn(() => shared.run(query)),
     begin: () => begin(shared, takeTurn),
+    waiting: () => waiting.length,
     async close() {
       isClosed = true
       await serving

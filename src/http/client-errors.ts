@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { Context } from '../context.ts'
 import { newId } from '../core/ids.ts'
 import { PROBLEMS, type ProblemCode } from '../core/problems.ts'
 import { PROBLEM_MEDIA_TYPE, problemBody } from './problem-body.ts'
@@ -14,12 +15,17 @@ const LINGER_MS = 2000
 export type UnreadableError = Error & { code?: string | undefined; rawPacket?: unknown }
 
 /** Answers on the bare socket what is no HTTP request, or never became a whole one, and closes it. */
-export function answerUnreadable(error: UnreadableError, socket: Socket, publicUrl: string): void {
+export function answerUnreadable(
+  error: UnreadableError,
+  socket: Socket,
+  { settings: { publicUrl }, metrics }: Pick<Context, 'settings' | 'metrics'>,
+): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()
     return
   }
   const code = CODES[error.code ?? ''] ?? 'malformed_request'
+  metrics.problem(code)
   const requestId = newId()
   const { status, title } = PROBLEMS[code]
   const body = JSON.stringify(problemBody(code, { publicUrl, instance: '', requestId }))

@@ -4,10 +4,8 @@ import { type Caller, createCaller } from '../core/caller.ts'
 import { Problem } from '../core/problems.ts'
 import { type Authenticated, authenticate } from '../features/sessions/authenticate.ts'
 import type { App } from './app-type.ts'
+import { bearerToken } from './bearer-token.ts'
 import { clientAddress } from './forwarding.ts'
-
-/** RFC 6750 section 2.1, the scheme in any case (RFC 9110 section 11.1). */
-const BEARER = /^bearer(?: +(.*))?$/i
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -40,12 +38,6 @@ const holdsToken = (fields: unknown): boolean =>
 const takesBearer = ({ routeOptions }: FastifyRequest): boolean =>
   routeOptions.schema?.security?.some((scheme) => 'bearer' in scheme) ?? false
 
-/** The bearer token of a request; undefined when it carries none. */
-export function bearerToken({ headers }: FastifyRequest): string | undefined {
-  const match = BEARER.exec(headers.authorization ?? '')
-  return match ? (match[1] ?? '') : undefined
-}
-
 /**
  * Who is calling.
  * @throws Problem `not_authenticated`, `access_token_invalid`, `inactive_user`
@@ -53,7 +45,9 @@ export function bearerToken({ headers }: FastifyRequest): string | undefined {
 export async function currentUser(context: Context, request: FastifyRequest): Promise<Authenticated> {
   const token = bearerToken(request)
   if (token === undefined) throw new Problem('not_authenticated')
-  return authenticate(context, token)
+  const user = await authenticate(context, token)
+  request.caller.userId = user.id
+  return user
 }
 
 /**

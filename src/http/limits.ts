@@ -88,7 +88,13 @@ export type Limits = {
 }
 
 /** The limits, on the counters of the context. */
-export function createLimits({ settings, db, clock, counters, pseudonym }: Context): Limits {
+export function createLimits({ settings, db, clock, counters, pseudonym, metrics }: Context): Limits {
+  const names = Object.keys(LIMITS) as LimitName[]
+  const refusals = new Map(names.map((limit) => [limit, metrics.limited({ limit })]))
+  const refuse = (name: LimitName, found: Count): never => {
+    refusals.get(name)?.()
+    throw refusal(name, found)
+  }
   const add = (name: LimitName, subject: string[], points?: number): Promise<Count> => {
     const { windowMs, countedBy } = LIMITS[name]
     const store = countedBy === 'all nodes' ? counters.shared : counters.local
@@ -105,13 +111,13 @@ export function createLimits({ settings, db, clock, counters, pseudonym }: Conte
       const found = await add(name, subject)
       if (LIMITS[name].isTold) tell(reply, name, found)
       if (found.count === most + 1) await record(name, caller)
-      if (found.count > most) throw refusal(name, found)
+      if (found.count > most) refuse(name, found)
       return found.count
     },
     async requireRoom(name, subject) {
       if (!settings.rateLimits) return
       const found = await add(name, subject, 0)
-      if (found.count >= LIMITS[name].most) throw refusal(name, found)
+      if (found.count >= LIMITS[name].most) refuse(name, found)
     },
     async count({ caller }, name, subject, points = 1) {
       if (!settings.rateLimits) return 0

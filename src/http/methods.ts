@@ -1,7 +1,7 @@
 import createRouter, { type HTTPMethod } from 'find-my-way'
 import type { App } from './app-type.ts'
 
-const METHODS: HTTPMethod[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
+export const METHODS: HTTPMethod[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 
 /**
  * Remembers every route, because Fastify itself answers 404 to a path that exists under another method.

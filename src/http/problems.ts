@@ -1,4 +1,5 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import type { Context } from '../context.ts'
 import { PROBLEMS, Problem, type ProblemCode } from '../core/problems.ts'
 import type { App } from './app-type.ts'
 import { PROBLEM_MEDIA_TYPE, problemBody } from './problem-body.ts'
@@ -30,21 +31,21 @@ const FASTIFY_PROBLEMS: Record<string, ProblemCode> = {
   FST_ERR_MAX_PARAM_LENGTH: 'not_found',
 }
 
+/** What a problem is told with, and who counts it. */
+type Told = Pick<Context, 'settings' | 'metrics'>
+
 /** The one place where errors become replies (RFC 9457). */
-export function registerProblems(
-  app: App,
-  { publicUrl, allowedMethods }: { publicUrl: string; allowedMethods: (path: string) => string[] },
-): void {
+export function registerProblems(app: App, context: Told, allowedMethods: (path: string) => string[]): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = toProblem(error)
     logProblem(request, problem, error)
-    return sendProblem(request, reply, problem, publicUrl)
+    return sendProblem(request, reply, problem, context)
   })
   const answerUnknown = (request: FastifyRequest, reply: FastifyReply) => {
     const allowed = allowedMethods(pathOf(request.url))
     if (allowed.length > 0) reply.header('allow', allowed.join(', '))
     const problem = new Problem(allowed.length > 0 ? 'method_not_allowed' : 'not_found')
-    return sendProblem(request, reply, problem, publicUrl)
+    return sendProblem(request, reply, problem, context)
   }
   app.setNotFoundHandler(answerUnknown)
   // Before the body is read: what is wrong with it does not matter where nothing takes it.
@@ -56,7 +57,7 @@ export function registerProblems(
 
 /** Answers what Fastify refuses before it looks for a route: no hook has run, and none will. */
 export const answerUnroutable =
-  (publicUrl: string) =>
+  (context: Told) =>
   (error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const problem = toProblem(error)
     logProblem(request, problem, error)
@@ -65,7 +66,7 @@ export const answerUnroutable =
       'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',
     })
-    return sendProblem(request, reply, problem, publicUrl)
+    return sendProblem(request, reply, problem, context)
   }
 
 function toProblem(error: FastifyError): Problem {
@@ -87,8 +88,9 @@ function sendProblem(
   request: FastifyRequest,
   reply: FastifyReply,
   { code, errors, retryAfterSeconds }: Problem,
-  publicUrl: string,
+  { settings: { publicUrl }, metrics }: Told,
 ): FastifyReply {
+  metrics.problem(code)
   const challenge = CHALLENGES[code]
   if (challenge) reply.header('www-authenticate', challenge)
   if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds))

@@ -13,6 +13,7 @@ export function logRequests(app: App): void {
         path: pathOf(request.url).slice(0, MAX_PATH),
         status: reply.statusCode,
         ip: request.caller.ip,
+        user_id: request.caller.userId,
         ms: Math.round(reply.elapsedTime * 10) / 10,
       },
       'request',

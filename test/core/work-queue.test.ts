@@ -118,4 +118,24 @@ describe('work queue', () => {
     for (let index = 0; index < 60; index++) await gates.finish(index)
     await Promise.all(outcomes)
   })
+
+  it('tells how full it is, what it has refused, and of each piece of work when it has ended', async () => {
+    const finished: Job[] = []
+    const queue = createWorkQueue(2, (job) => finished.push(job))
+    assert.deepEqual(queue.load(), { running: 0, waiting: 0, refused: 0 })
+    const gates = createGates()
+    const all = [0, 1, 2, 3, 4].map(() => queue(gates.work))
+    await nextTurn()
+    // What lies ready for the next thread waits as well.
+    assert.deepEqual(queue.load(), { running: 2, waiting: 3, refused: 0 })
+    await gates.finish(0)
+    assert.deepEqual([queue.load(), finished.length], [{ running: 2, waiting: 2, refused: 0 }, 1])
+    for (let index = 1; index < 5; index++) await gates.finish(index)
+    await Promise.all(all)
+    await assert.rejects(
+      queue(() => Promise.reject(new Error('failed'))),
+      /failed/,
+    )
+    assert.deepEqual([queue.load(), finished.length], [{ running: 0, waiting: 0, refused: 0 }, 6])
+  })
 })

@@ -14,7 +14,12 @@ const JSON_TYPE = { 'content-type': 'application/json' }
 describe('the log at LOG_LEVEL=trace', () => {
   let server: ServerProcess
   before(async () => {
-    server = await startServerProcess({ LOG_LEVEL: 'trace', SECRET_KEY, CORS_ORIGINS: 'https://app.test' })
+    server = await startServerProcess({
+      LOG_LEVEL: 'trace',
+      SECRET_KEY,
+      CORS_ORIGINS: 'https://app.test',
+      METRICS_PORT: '0',
+    })
   })
   after(() => server?.stop())
 
@@ -37,7 +42,10 @@ describe('the log at LOG_LEVEL=trace', () => {
     const reused = async () => server.call('POST', '/api/v1/auth/refresh', { json: { refresh_token } })
     for (let round = 0; round < 3; round++) await reused()
     await sleep(100)
-    const output = server.stdout() + server.stderr()
+    const { metrics } = await server.findLog((line) => 'metrics' in line)
+    const told = await (await fetch(String(metrics))).text()
+    assert.match(told, /postern_logins_total/)
+    const output = server.stdout() + server.stderr() + told
     for (const secret of [...secrets, SECRET_KEY]) {
       for (const part of secret.split('.')) {
         const form = [part, encodeURIComponent(part), Buffer.from(part).toString('base64url')]

@@ -230,6 +230,15 @@ describe('several workers', () => {
       await assertRefuses({ DATABASE_URL: url.href }, /^postern: .*"no_such_database" does not exist\n$/)
     })
 
+    it('a database that is not there, with a port for metrics', async () => {
+      const url = new URL(database.url)
+      url.pathname = 'no_such_database'
+      const own = { DATABASE_URL: url.href, SECRET_KEY, WORKERS: String(WORKERS), METRICS_PORT: '0' }
+      const { code, stderr } = await runToExit(own)
+      assert.equal(code, 1)
+      assert.match(stderr, /^postern: .*"no_such_database" does not exist\n$/)
+    })
+
     it('on SQLite', async () => {
       const expected =
         /^postern: Invalid settings:\n {2}WORKERS: it is 2, and SQLite is for one process; expected 1, or PostgreSQL in DATABASE_URL\n$/

@@ -3,7 +3,7 @@ import * as argon2 from '@node-rs/argon2'
 import * as bcrypt from '@node-rs/bcrypt'
 import { createFailureTimes } from './failure-times.ts'
 import { lowerWorkerPriority } from './thread-priority.ts'
-import { createWorkQueue, type Job, MAX_WAIT_MS } from './work-queue.ts'
+import { createWorkQueue, type Job, MAX_WAIT_MS, type QueueLoad } from './work-queue.ts'
 
 /** argon2id as OWASP's password storage cheat sheet has it: 19 MiB, two passes, one lane. */
 const PARAMETERS = { algorithm: 2, memoryCost: 19_456, timeCost: 2, parallelism: 1 }
@@ -29,6 +29,7 @@ export type Passwords = {
    * @throws Problem `server_busy`
    */
   verify(hash: string | null, password: string, slowestBcryptCost?: number | null): Promise<boolean>
+  load(): QueueLoad
 }
 
 /** The cost of a bcrypt hash (`$2a$`, `$2b$`, `$2y$`); undefined for anything else. */
@@ -43,9 +44,15 @@ export const needsRehash = (hash: string): boolean => !hash.startsWith(CURRENT_P
 /** Length in code points after normalisation, as the limits count it. */
 export const passwordLength = (password: string): number => [...password.normalize('NFC')].length
 
-/** @param concurrency threads that hash; a server has as many, and at least two */
-export function createPasswords({ concurrency }: { concurrency: number }): Passwords {
-  const queue = createWorkQueue(concurrency)
+type PasswordOptions = {
+  /** Threads that hash; a server has as many, and at least two. */
+  concurrency: number
+  /** Is told of each hash when it has ended. */
+  onHashed?: (job: Job) => void
+}
+
+export function createPasswords({ concurrency, onHashed }: PasswordOptions): Passwords {
+  const queue = createWorkQueue(concurrency, onHashed)
   const failureTimes = createFailureTimes(concurrency, MAX_WAIT_MS)
   let calibration: Promise<unknown> | undefined
   let prioritised = false
@@ -86,6 +93,7 @@ export function createPasswords({ concurrency }: { concurrency: number }): Passw
       }
       return false
     },
+    load: queue.load,
   }
 }
 

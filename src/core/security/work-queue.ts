@@ -6,7 +6,18 @@ export type Job = {
   startedAt: number
 }
 
-export type WorkQueue = <T>(work: (job: Job) => Promise<T>) => Promise<T>
+export type WorkQueue = {
+  <T>(work: (job: Job) => Promise<T>): Promise<T>
+  load(): QueueLoad
+}
+
+export type QueueLoad = {
+  /** On a thread now. */
+  running: number
+  waiting: number
+  /** Since the start: what found the queue full. */
+  refused: number
+}
 
 /** The most time that waiting work may be worth. */
 export const MAX_WAIT_MS = 2000
@@ -17,13 +28,15 @@ const FIRST_ESTIMATE_MS = 25
  * Runs work on so many threads at once, which take it up in the order in which it is handed to them, and keeps about two
  * seconds' worth waiting. One piece more than there are threads lies ready for the first that is free: it need not wait
  * until the event loop has a moment.
+ * @param onFinished is told of each piece of work when it has ended, in the asynchronous context of whoever asked for it
  * @returns a function that runs one piece of work; it throws Problem `server_busy` at once when the queue is full
  */
-export function createWorkQueue(threads: number): WorkQueue {
+export function createWorkQueue(threads: number, onFinished: (job: Job) => void = () => {}): WorkQueue {
   const handedOver: Job[] = []
   const mostHandedOver = threads > 1 ? threads + 1 : 1
   const waiting: ((job: Job) => void)[] = []
   let averageMs = FIRST_ESTIMATE_MS
+  let refused = 0
 
   const waitMs = () => (waiting.length * averageMs) / threads
 
@@ -42,8 +55,9 @@ export function createWorkQueue(threads: number): WorkQueue {
     waiting.shift()?.(handOver())
   }
 
-  return async (work) => {
+  async function run<T>(work: (job: Job) => Promise<T>): Promise<T> {
     if (handedOver.length >= mostHandedOver && waitMs() >= MAX_WAIT_MS) {
+      refused += 1
       throw new Problem('server_busy', { retryAfterSeconds: Math.ceil(MAX_WAIT_MS / 1000) })
     }
     const job =
@@ -51,7 +65,14 @@ export function createWorkQueue(threads: number): WorkQueue {
     try {
       return await work(job)
     } finally {
+      onFinished(job)
       finish(job)
     }
   }
+
+  const load = (): QueueLoad => {
+    const running = Math.min(handedOver.length, threads)
+    return { running, waiting: waiting.length + handedOver.length - running, refused }
+  }
+  return Object.assign(run, { load })
 }

@@ -30,6 +30,12 @@ export const publicUrl: Kind<string> = {
   },
 }
 
+/** Where OTLP over HTTP is spoken, without the path of the single signal. */
+export const collectorUrl: Kind<string> = {
+  expected: 'an http(s) URL such as http://127.0.0.1:4318, with a path at most',
+  parse: (text) => publicUrl.parse(text),
+}
+
 /** Where a range API is asked for what it knows: prefixes of hashes are added behind the slash at its end. */
 export const rangeUrl: Kind<string> = {
   expected: 'an https URL with a path at most, or an http one on this machine',
@@ -111,9 +117,12 @@ export function defaultPublicUrl(listenHost: string, port: number): string {
 /** Whether what is sent to this URL can be read on the way: plain HTTP that leaves the machine. */
 export function travelsInTheClear(url: string): boolean {
   const { protocol, hostname } = new URL(url)
-  const isLoopback = /^(127\.\d+\.\d+\.\d+|\[::1\]|(.+\.)?localhost)$/.test(hostname)
-  return protocol === 'http:' && !isLoopback
+  return protocol === 'http:' && !isLoopback(hostname)
 }
+
+/** Whether only this machine gets there. */
+export const isLoopback = (hostname: string): boolean =>
+  /^(127\.\d+\.\d+\.\d+|\[?::1\]?|(.+\.)?localhost)$/.test(hostname)
 
 /** Exact origins (RFC 6454 section 6.2) with commas between them. */
 export const origins: Kind<readonly string[]> = {
@@ -141,7 +150,7 @@ function parseHttpUrl(text: string): URL {
   return url
 }
 
-const RESERVED = ['docs', 'health', '.well-known', 'problems']
+const RESERVED = ['docs', 'health', '.well-known', 'metrics', 'problems']
 const ApiPrefix = Type.String({ pattern: '^(/[A-Za-z0-9_.-]+)+$' })
 
 /** The path before every route of the API. */

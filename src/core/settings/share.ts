@@ -7,7 +7,7 @@ const MEBIBYTE = 2 ** 20
  * less than one of anything, and that hashing is rounded up, so that no core is left idle.
  */
 export function shareOf(settings: Settings): Settings {
-  const { workers, hashConcurrency, tokenCacheBytes, database } = settings
+  const { workers, hashConcurrency, tokenCacheBytes, database, metrics } = settings
   return Object.freeze({
     ...settings,
     workers: 1,
@@ -18,5 +18,6 @@ export function shareOf(settings: Settings): Settings {
         ? { ...database, poolSize: Math.max(1, Math.floor(database.poolSize / workers)) }
         : database,
     ),
+    metrics: metrics && Object.freeze({ at: 'primary' as const }),
   })
 }

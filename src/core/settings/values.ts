@@ -39,6 +39,15 @@ export function integer(minimum: number, maximum: number): Kind<number> {
   }
 }
 
+const Fraction = Type.Number({ minimum: 0, maximum: 1 })
+
+export function fraction(): Kind<number> {
+  return {
+    expected: 'a number from 0 to 1, such as 0.1',
+    parse: (text) => check(Fraction, /^\d+(\.\d+)?$/.test(text) ? Number(text) : text, text),
+  }
+}
+
 export function choice<const Choices extends readonly string[]>(choices: Choices): Kind<Choices[number]> {
   const schema = Type.Enum([...choices])
   return {

@@ -1,5 +1,6 @@
 import {
   apiPrefix,
+  collectorUrl,
   host,
   origins,
   publicUrl,
@@ -10,8 +11,9 @@ import {
 } from './addresses.ts'
 import { contextWords } from './context-words.ts'
 import { databaseUrl } from './database-url.ts'
+import { bearer, headers } from './headers.ts'
 import { previousSecretKey, secretKey } from './secret-key.ts'
-import { boolean, choice, integer, type Kind, text } from './values.ts'
+import { boolean, choice, fraction, integer, type Kind, text } from './values.ts'
 
 type Description = {
   /** The text that stands for an unset variable; undefined when there is none, or it depends on others. */
@@ -152,6 +154,10 @@ export const VARIABLES = {
     meaning:
       'Memory for access tokens whose signature has been checked, 1 to 1024 MiB, divided among WORKERS; about 600 tokens fit into one.',
   }),
+  AUDIT_RETENTION_DAYS: variable(integer(1, 3650), {
+    default: '365',
+    meaning: 'How long events of the audit log are kept, 1 to 3650 days.',
+  }),
   CORS_ORIGINS: variable(origins, {
     default: '',
     meaning:
@@ -171,6 +177,43 @@ export const VARIABLES = {
   DATABASE_PREPARED_STATEMENTS: variable(boolean(), {
     default: 'true',
     meaning: 'Whether statements are prepared on PostgreSQL; false behind PgBouncer in transaction mode.',
+  }),
+  METRICS_PORT: variable(integer(0, 65_535), {
+    default: undefined,
+    meaning:
+      'Port where Prometheus finds /metrics; 0 takes any free one. Without it there is none, or with METRICS_TOKEN one on PORT.',
+  }),
+  METRICS_HOST: variable(host, {
+    default: '127.0.0.1',
+    meaning: 'Address to listen on for METRICS_PORT.',
+  }),
+  METRICS_TOKEN: variable(bearer, {
+    default: undefined,
+    meaning:
+      'Bearer token that /metrics asks for, at least 32 characters; `postern secret generate` makes one. Or METRICS_TOKEN_FILE.',
+    secret: true,
+  }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: variable(collectorUrl, {
+    default: undefined,
+    meaning:
+      'OpenTelemetry collector that traces go to, such as http://127.0.0.1:4318; /v1/traces is added. Without it there are none.',
+  }),
+  OTEL_EXPORTER_OTLP_HEADERS: variable(headers, {
+    default: '',
+    meaning:
+      'Headers for the collector: name=value with commas between them, values percent-encoded. Or OTEL_EXPORTER_OTLP_HEADERS_FILE.',
+    secret: true,
+  }),
+  OTEL_SERVICE_NAME: variable(
+    text('^[\\x21-\\x7e]{1,100}$', '1 to 100 visible ASCII characters without spaces'),
+    {
+      default: 'postern',
+      meaning: 'What traces call this server.',
+    },
+  ),
+  OTEL_TRACES_SAMPLER_ARG: variable(fraction(), {
+    default: '1',
+    meaning: 'Share of the requests that are traced, 0 to 1.',
   }),
 } as const satisfies Record<string, Variable<unknown>>
 

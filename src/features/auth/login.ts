@@ -1,6 +1,7 @@
 import type { Context } from '../../context.ts'
 import type { Caller } from '../../core/caller.ts'
 import type { UserId } from '../../core/ids.ts'
+import { countOutcome } from '../../core/metrics.ts'
 import { Problem, type ProblemCode, serverBusy } from '../../core/problems.ts'
 import { needsRehash } from '../../core/security/passwords.ts'
 import type { DeviceClaims } from '../../core/security/tokens.ts'
@@ -57,7 +58,10 @@ const FAILURES: readonly ProblemCode[] = ['invalid_credentials', 'too_many_failu
  * @throws Problem `invalid_credentials`, `inactive_user`, `server_busy`, `too_many_requests`, `too_many_failures`,
  *   `captcha_required`
  */
-export async function login(context: Context, signIn: SignIn, admit: Admit): Promise<SignedIn> {
+export const login = (context: Context, signIn: SignIn, admit: Admit): Promise<SignedIn> =>
+  countOutcome(context.metrics.login, admitAndSignIn(context, signIn, admit), () => 'succeeded')
+
+async function admitAndSignIn(context: Context, signIn: SignIn, admit: Admit): Promise<SignedIn> {
   const found = await lookUp(context, signIn.identifier)
   const standing = await findStanding(context, signIn, found.user)
   const admission = await admit(standing.device)
@@ -66,6 +70,7 @@ export async function login(context: Context, signIn: SignIn, admit: Admit): Pro
     if (isSuspicious) await requireCaptcha(context, signIn.captchaToken, signIn.caller)
     await admitTry(context, standing.throttled, standing.failures)
     const session = await startVerifiedSession(context, signIn, standing, found)
+    signIn.caller.userId = session.user_id
     await admission.giveBack()
     const device_token = issueDeviceToken(context, session.user_id, standing.device)
     return { ...issueTokens(context, session), device_token }

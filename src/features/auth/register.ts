@@ -1,5 +1,6 @@
 import type { Context } from '../../context.ts'
 import type { Caller } from '../../core/caller.ts'
+import { countOutcome } from '../../core/metrics.ts'
 import { recordEvent } from '../audit/events.ts'
 import { forgetFailures } from '../passwords/throttle.ts'
 import { issueTokens } from '../sessions/issue-tokens.ts'
@@ -9,14 +10,19 @@ import { requireCaptcha } from './captcha.ts'
 import { issueDeviceToken } from './devices.ts'
 import type { SignedIn } from './login.ts'
 
+type Sender = { captchaToken?: string | undefined; caller: Caller }
+
 /**
  * Creates an account and signs it in.
  * @throws Problem `validation_failed`, `username_taken`, `email_taken`, `server_busy`, `captcha_required`
  */
-export async function register(
+export const register = (context: Context, newUser: NewUser, sender: Sender): Promise<SignedIn> =>
+  countOutcome(context.metrics.registration, createAndSignIn(context, newUser, sender), () => 'succeeded')
+
+async function createAndSignIn(
   context: Context,
   newUser: NewUser,
-  { captchaToken, caller }: { captchaToken?: string | undefined; caller: Caller },
+  { captchaToken, caller }: Sender,
 ): Promise<SignedIn> {
   await requireCaptcha(context, captchaToken, caller)
   const session = await createUser(context, { ...newUser, isSuperuser: false }, async (trx, user) => {
@@ -29,6 +35,7 @@ export async function register(
     await recordEvent(trx, context.clock.now(), event)
     return session
   })
+  caller.userId = session.user_id
   const device_token = issueDeviceToken(context, session.user_id, undefined)
   return { ...issueTokens(context, session), device_token }
 }

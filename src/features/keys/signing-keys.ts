@@ -5,6 +5,7 @@ import { deriveKey, open, seal } from '../../core/security/secrets.ts'
 import type { Settings } from '../../core/settings.ts'
 import type { Database } from '../../database/connection.ts'
 import type { Db } from '../../database/tables.ts'
+import { recordEvent } from '../audit/events.ts'
 import { insertSigningKey, listSigningKeys, resealSigningKey, type StoredSigningKey } from './queries.ts'
 
 type Secrets = Pick<Settings, 'secretKey' | 'secretKeyPrevious'>
@@ -20,7 +21,7 @@ export async function loadSigningKeys(
   settings: Secrets & Pick<Settings, 'algorithm'>,
 ): Promise<SigningKey[]> {
   const { db } = database
-  const keys = await openSigningKeys(db, settings)
+  const keys = await openSigningKeys(db, clock, settings)
   const { algorithm } = settings
   if (algorithm === 'HS256' || hasKeyFor(algorithm, keys)) return keys
   // Making an RSA key takes a while: not while others wait for the lock.
@@ -28,15 +29,15 @@ export async function loadSigningKeys(
   await database.runAlone(async (trx) => {
     if (!hasKeyFor(algorithm, await listSigningKeys(trx))) await storeSigningKey(trx, made, clock, settings)
   })
-  return openSigningKeys(db, settings)
+  return openSigningKeys(db, clock, settings)
 }
 
 const hasKeyFor = (algorithm: string, keys: readonly { algorithm: string }[]): boolean =>
   keys.some((key) => key.algorithm === algorithm)
 
-async function openSigningKeys(db: Db, settings: Secrets): Promise<SigningKey[]> {
+async function openSigningKeys(db: Db, clock: Clock, settings: Secrets): Promise<SigningKey[]> {
   const keys: SigningKey[] = []
-  for (const key of await listSigningKeys(db)) keys.push(await openSigningKey(db, key, settings))
+  for (const key of await listSigningKeys(db)) keys.push(await openSigningKey(db, clock, key, settings))
   return keys
 }
 
@@ -50,18 +51,31 @@ async function storeSigningKey(db: Db, key: SigningKey, clock: Clock, { secretKe
     sealed_private_jwk: seal(sealingKey(secretKey), JSON.stringify(key.privateJwk), key.kid),
     created_at: clock.now(),
   })
+  await recordEvent(db, clock.now(), { type: 'key.created', detail: describeKey(key) })
 }
+
+const describeKey = ({ kid, algorithm }: Pick<StoredSigningKey, 'kid' | 'algorithm'>) => ({
+  use: 'sig',
+  kid,
+  algorithm,
+})
 
 async function openSigningKey(
   db: Db,
+  clock: Clock,
   { kid, algorithm, public_jwk, sealed_private_jwk }: StoredSigningKey,
   { secretKey, secretKeyPrevious }: Secrets,
 ): Promise<SigningKey> {
   let privateJwk = open(sealingKey(secretKey), sealed_private_jwk, kid)
   if (privateJwk === undefined && secretKeyPrevious !== undefined) {
     privateJwk = open(sealingKey(secretKeyPrevious), sealed_private_jwk, kid)
-    if (privateJwk !== undefined)
-      await resealSigningKey(db, kid, seal(sealingKey(secretKey), privateJwk, kid))
+    if (privateJwk !== undefined) {
+      const sealed = seal(sealingKey(secretKey), privateJwk, kid)
+      await db.transaction().execute(async (trx) => {
+        await resealSigningKey(trx, kid, sealed)
+        await recordEvent(trx, clock.now(), { type: 'key.resealed', detail: describeKey({ kid, algorithm }) })
+      })
+    }
   }
   if (privateJwk === undefined) {
     throw new StartupError(

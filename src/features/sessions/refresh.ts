@@ -1,8 +1,8 @@
 import type { Context } from '../../context.ts'
 import { type Caller, sameNetwork } from '../../core/caller.ts'
 import type { Timestamp } from '../../core/clock.ts'
+import { countOutcome } from '../../core/metrics.ts'
 import { Problem, serverBusy } from '../../core/problems.ts'
-import type { RefreshClaims } from '../../core/security/tokens.ts'
 import type { Settings } from '../../core/settings.ts'
 import type { Session } from '../../database/tables.ts'
 import { recordEvent } from '../audit/events.ts'
@@ -15,38 +15,43 @@ import { rotateSession } from './rotation-queries.ts'
 /** Each lost race means that another request moved the session on; so many in a row do not happen. */
 const MAX_ATTEMPTS = 10
 
+type RefreshRequest = { refreshToken: string; caller: Caller }
+type Advanced = { session: Session; outcome: 'rotated' | 'replayed' | 'recovered' }
+
 /**
  * Trades a refresh token for the next pair (RFC 9700 section 4.14.2).
  * The token before the current one gives the same successor again: freely to a race or retry within the reuse
  * window, and once to a client that lost the reply and comes back later. Anything older ends the session.
  * @throws Problem `refresh_token_invalid`, `refresh_token_reused`
  */
-export async function refreshSession(
-  context: Context,
-  { refreshToken, caller }: { refreshToken: string; caller: Caller },
-): Promise<TokenPair> {
-  const claims = context.tokens.verifyRefresh(refreshToken)
-  if (!claims) throw new Problem('refresh_token_invalid')
-  return issueTokens(context, await advance(context, claims, caller))
+export async function refreshSession(context: Context, request: RefreshRequest): Promise<TokenPair> {
+  const advanced = advance(context, request)
+  const { session } = await countOutcome(context.metrics.refresh, advanced, ({ outcome }) => outcome)
+  request.caller.userId = session.user_id
+  return issueTokens(context, session)
 }
 
-async function advance(context: Context, { sid, gen }: RefreshClaims, caller: Caller): Promise<Session> {
+async function advance(context: Context, { refreshToken, caller }: RefreshRequest): Promise<Advanced> {
+  const claims = context.tokens.verifyRefresh(refreshToken)
+  if (!claims) throw new Problem('refresh_token_invalid')
+  const { sid, gen } = claims
   const { db, settings } = context
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
     const liveness = livenessAt(context)
     const { now } = liveness
     const rotated = await rotateSession(db, { ...liveness, ...caller, id: sid, next: gen + 1 })
-    if (rotated) return rotated
+    if (rotated) return { session: rotated, outcome: 'rotated' }
 
     const session = await findLiveSession(db, { ...liveness, id: sid })
     if (!session) throw new Problem('refresh_token_invalid')
     if (session.generation <= gen) continue
     const isPredecessor = session.generation === gen + 1
-    if (isPredecessor && isRaceOrRetry(session, caller, now, settings)) return session
+    if (isPredecessor && isRaceOrRetry(session, caller, now, settings))
+      return { session, outcome: 'replayed' }
     if (!isPredecessor || !mayRecover(session, now, settings))
       return endReusedSession(context, session, caller)
     const recovered = await recover(context, session, caller, liveness)
-    if (recovered) return recovered
+    if (recovered) return { session: recovered, outcome: 'recovered' }
   }
   throw serverBusy({ sid, gen })
 }
