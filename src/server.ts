@@ -28,9 +28,9 @@ export async function startServer(settings: Settings, log: Logger, isFirst: bool
   const context = await createContext(settings, systemClock, (message) => log.warn(message))
   try {
     const app = await createApp(context, log)
-    if (isFirst) await recordStart(context)
     const address = await listen(app, settings)
     if (isFirst) tellOfDocs(log, address, settings)
+    if (isFirst) void recordStart(context, log)
     flushCompileCache()
     const stopJobs = startJobs(context, log)
     stopOnSignal(log, async () => {
@@ -44,9 +44,14 @@ export async function startServer(settings: Settings, log: Logger, isFirst: bool
   }
 }
 
-function recordStart({ db, clock, settings }: Context): Promise<void> {
+/** A database that cannot be written to for a while does not keep a server from starting. */
+async function recordStart({ db, clock, settings }: Context, log: Logger): Promise<void> {
   const detail = { version: VERSION, ...settings.described }
-  return recordEvent(db, clock.now(), { type: 'server.started', detail })
+  try {
+    await recordEvent(db, clock.now(), { type: 'server.started', detail })
+  } catch (err) {
+    log.warn({ err }, 'the start could not be written down in the audit log')
+  }
 }
 
 async function listen(app: App, { host, port }: Settings): Promise<string> {
