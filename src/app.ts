@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import fastify, { type FastifyBaseLogger, LogController } from 'fastify'
 import type { Context } from './context.ts'
 import { newId } from './core/ids.ts'
+import { auditRouter } from './features/audit/router.ts'
 import { authRouter } from './features/auth/router.ts'
 import { healthRouter } from './features/health/router.ts'
 import { keysRouter } from './features/keys/router.ts'
@@ -11,7 +12,7 @@ import { usersRouter } from './features/users/router.ts'
 import type { App } from './http/app-type.ts'
 import { registerBodyParsers } from './http/body-parsers.ts'
 import { answerUnreadable, type UnreadableError } from './http/client-errors.ts'
-import { rememberCallers } from './http/dependencies.ts'
+import { refuseSecondTokens, rememberCallers } from './http/dependencies.ts'
 import { trustProxy, watchForwarding } from './http/forwarding.ts'
 import { registerHeaders } from './http/headers.ts'
 import { createLimits } from './http/limits.ts'
@@ -58,6 +59,7 @@ export async function createApp(context: Context, loggerInstance: FastifyBaseLog
   registerValidation(app)
   registerBodyParsers(app)
   rememberCallers(app)
+  refuseSecondTokens(app)
   watchForwarding(app, context)
   logRequests(app)
   measureRequests(app, context)
@@ -75,6 +77,7 @@ export async function createApp(context: Context, loggerInstance: FastifyBaseLog
       await api.register((scope: App) => authRouter(scope, context, limits))
       await api.register((scope: App) => usersRouter(scope, context, limits))
       await api.register((scope: App) => sessionsRouter(scope, context))
+      await api.register((scope: App) => auditRouter(scope, context))
     },
     { prefix: settings.apiPrefix },
   )

@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from './core/clock.ts'
 import { createMetrics, type Metrics } from './core/metrics.ts'
+import { StartupError } from './core/problems.ts'
 import { createKeyring, type Keyring } from './core/security/keyring.ts'
 import { createPasswords, type Passwords } from './core/security/passwords.ts'
 import { createPseudonyms, type Pseudonym } from './core/security/pseudonyms.ts'
@@ -11,6 +12,7 @@ import { createDatabaseClock, type DatabaseClock } from './database/clock.ts'
 import { type Database, openDatabase } from './database/connection.ts'
 import { migrate } from './database/migrate.ts'
 import type { Db } from './database/tables.ts'
+import { openAuditLog, recordMigrations } from './features/audit/open-audit-log.ts'
 import { loadSigningKeys } from './features/keys/signing-keys.ts'
 import { createPwnedPasswords, type PwnedPasswords } from './features/passwords/pwned-passwords.ts'
 import { observeHashes, observeStatements } from './observers.ts'
@@ -27,6 +29,8 @@ export type Context = Readonly<{
   /** Undefined where PWNED_PASSWORDS_URL is unset. */
   pwnedPasswords: PwnedPasswords | undefined
   tokens: Tokens
+  /** Of the chain of audit events. */
+  chainKey: Buffer
   metrics: Metrics
   /** Undefined while tracing is off. */
   tracing: Tracing | undefined
@@ -35,6 +39,9 @@ export type Context = Readonly<{
   /** Closes what the context has opened. */
   close(): Promise<void>
 }>
+
+const FOREIGN_CHAIN_KEY =
+  'The key of the audit log was sealed with another SECRET_KEY: set that one, or set it as SECRET_KEY_PREVIOUS'
 
 /** What an operator's command works with: no keys, so the server's secret is not needed. */
 export type OperatorContext = Pick<Context, 'database' | 'db' | 'clock' | 'passwords' | 'pwnedPasswords'> &
@@ -63,10 +70,13 @@ export async function createContext(
   const observe = observeStatements(kind, metrics, tracing)
   const database = await openDatabase(settings.database, localClock, observe)
   try {
-    await migrate(database)
+    const migrated = await migrate(database)
     const databaseClock = await createDatabaseClock(database, localClock)
     const { clock } = databaseClock
+    const chainKey = await openAuditLog(database.db, clock, settings)
+    await recordMigrations(database.db, clock, migrated)
     const signingKeys = await loadSigningKeys(database, clock, settings)
+    if (!chainKey) throw new StartupError(FOREIGN_CHAIN_KEY)
     const keyring = createKeyring({ ...settings, signingKeys })
     const { publicUrl } = settings
     const counters = await openCounters(settings.rateLimitUrl, database, clock)
@@ -90,6 +100,7 @@ export async function createContext(
         cacheBytes: settings.tokenCacheBytes,
         refreshLeewayMs: latestRetryMs(settings),
       }),
+      chainKey,
       metrics,
       tracing,
       counters,

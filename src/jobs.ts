@@ -1,7 +1,9 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Context } from './context.ts'
-import { MINUTE } from './core/clock.ts'
+import { MINUTE, SECOND } from './core/clock.ts'
 import { cleanUpCounters } from './counters/clean-up-counters.ts'
+import { pruneEvents } from './features/audit/prune-events.ts'
+import { createSealer } from './features/audit/seal-events.ts'
 import { cleanUpFailures } from './features/passwords/clean-up-failures.ts'
 import { cleanUpSessions } from './features/sessions/clean-up-sessions.ts'
 
@@ -12,16 +14,23 @@ const JOBS: Job[] = [
   { name: 'clean up sessions', everyMs: 10 * MINUTE, run: cleanUpSessions },
   { name: 'clean up counters', everyMs: 10 * MINUTE, run: cleanUpCounters },
   { name: 'clean up failures', everyMs: 10 * MINUTE, run: cleanUpFailures },
+  { name: 'prune audit events', everyMs: 10 * MINUTE, run: pruneEvents },
 ]
+
+/** How long the last audit events may take to be sealed when the process stops; others seal what is left. */
+const LAST_SEAL_MS = 2 * SECOND
 
 /**
  * Runs what has to be done now and then. Nodes need not agree on who does it: each job may run on all of them.
- * @returns stops the jobs, and waits for those under way
+ * @returns stops the jobs, waits for those under way, and seals what has come last: call it after the last request
  */
 export function startJobs(context: Context, log: FastifyBaseLogger): () => Promise<void> {
-  const stops = JOBS.map((job) => startJob(context, log, job))
+  const seal = createSealer(context, log)
+  const sealing: Job = { name: 'seal audit events', everyMs: SECOND, run: (_context, signal) => seal(signal) }
+  const stops = [...JOBS, sealing].map((job) => startJob(context, log, job))
   return async () => {
     await Promise.all(stops.map((stop) => stop()))
+    await seal(AbortSignal.timeout(LAST_SEAL_MS))
   }
 }
 

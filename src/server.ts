@@ -5,6 +5,8 @@ import { type Context, createContext } from './context.ts'
 import { systemClock } from './core/clock.ts'
 import { StartupError } from './core/problems.ts'
 import type { Settings } from './core/settings.ts'
+import { VERSION } from './core/version.ts'
+import { recordEvent } from './features/audit/events.ts'
 import type { App } from './http/app-type.ts'
 import { startJobs } from './jobs.ts'
 import { stopOnSignal } from './stop.ts'
@@ -29,6 +31,7 @@ export async function startServer(settings: Settings, log: Logger, isFirst: bool
   const context = await createContext(settings, systemClock, warn, tracing)
   try {
     const app = await createApp(context, log)
+    if (isFirst) await recordStart(context)
     const address = await listen(app, settings)
     if (isFirst) tellOfDocs(log, address, settings)
     flushCompileCache()
@@ -38,7 +41,8 @@ export async function startServer(settings: Settings, log: Logger, isFirst: bool
     })
     const stopJobs = startJobs(context, log)
     stopOnSignal(log, async () => {
-      await Promise.all([closeWithin(app, GRACE_MS), stopJobs()])
+      await closeWithin(app, GRACE_MS)
+      await stopJobs()
       await context.close()
       closeMetrics()
       await tracing?.stop()
@@ -47,6 +51,11 @@ export async function startServer(settings: Settings, log: Logger, isFirst: bool
     await context.close()
     throw error
   }
+}
+
+function recordStart({ db, clock, settings }: Context): Promise<void> {
+  const detail = { version: VERSION, ...settings.described }
+  return recordEvent(db, clock.now(), { type: 'server.started', detail })
 }
 
 /** Tells the metrics where the settings say, unless that is a route of the app. What it takes is loaded only now. */

@@ -57,7 +57,7 @@ async function main(): Promise<void> {
     for (const [path, text] of Object.entries(await renderDocuments(app)))
       await writeFile(join(ROOT, path), text)
     await app.close()
-    await context.database.close()
+    await context.close()
   } finally {
     await rm(directory, { recursive: true, force: true })
   }

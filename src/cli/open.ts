@@ -6,9 +6,11 @@ import { type CheckedSettings, checkSettings, loadSettings, type Settings } from
 import { createDatabaseClock } from '../database/clock.ts'
 import { type Database, openDatabase } from '../database/connection.ts'
 import { migrate, pendingMigrations } from '../database/migrate.ts'
+import { openOperatorAuditLog, recordMigrations } from '../features/audit/open-audit-log.ts'
 import { createPwnedPasswords } from '../features/passwords/pwned-passwords.ts'
 import { CommandFailure } from './failures.ts'
 import { warn } from './output.ts'
+import { findSecretKey } from './secret-key.ts'
 
 type Work<T> = (operator: OperatorContext) => Promise<T>
 
@@ -18,8 +20,8 @@ export async function withMigratedTables<T>(work: Work<T>): Promise<T> {
   // With the secret made before the database, a server does not take it for one that was lost.
   const settings = announce(isMissingFile(checked.settings.database) ? loadSettings() : checked)
   return withDatabase(settings.database, async (database) => {
-    await migrate(database)
-    return work(await createOperatorContext(settings, database))
+    const { context } = await migrateAsOperator(settings, database)
+    return work(context)
   })
 }
 
@@ -38,6 +40,17 @@ export async function withTables<T>(work: Work<T>): Promise<T> {
   })
 }
 
+/** Brings the tables up to date, and tells which migrations that took. */
+export async function migrateAsOperator(
+  settings: CheckedSettings,
+  database: Database,
+): Promise<{ applied: string[]; context: OperatorContext }> {
+  const applied = await migrate(database)
+  const context = await createOperatorContext(settings, database)
+  await recordMigrations(context.db, context.clock, applied)
+  return { applied, context }
+}
+
 /** Tells the warnings, and gives the settings. */
 export function announce<T>({ settings, warnings }: { settings: T; warnings: string[] }): T {
   for (const warning of warnings) warn(warning)
@@ -50,6 +63,12 @@ async function createOperatorContext(
 ): Promise<OperatorContext> {
   const { clock } = await createDatabaseClock(database, systemClock)
   const passwords = createPasswords({ concurrency: settings.hashConcurrency })
+  const secretKey = findSecretKey(settings)
+  const { secretKeyPrevious } = settings
+  await openOperatorAuditLog(
+    database.db,
+    secretKey === undefined ? undefined : { secretKey, secretKeyPrevious },
+  )
   const pwnedPasswords = createPwnedPasswords(settings.pwnedPasswordsUrl, { clock, warn })
   return { settings, database, db: database.db, clock, passwords, pwnedPasswords }
 }

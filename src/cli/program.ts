@@ -1,6 +1,8 @@
 import { styleText } from 'node:util'
 import { Command } from 'commander'
 import { VERSION } from '../core/version.ts'
+import { addAuditCommands } from './audit-commands.ts'
+import type { DoctorOptions } from './commands/doctor.ts'
 import type { MigrateOptions } from './commands/migrate.ts'
 import { complain } from './output.ts'
 import { addUserCommands } from './user-commands.ts'
@@ -29,8 +31,10 @@ export function createProgram(): Command {
     .addHelpText('after', '\nExamples:\n  $ postern serve\n  $ PORT=9000 LOG_LEVEL=warn postern serve')
     .action(async () => (await import('../serve.ts')).serve())
   addMigrate(program)
+  addDoctor(program)
   addUserCommands(program)
   addSessionCommands(program)
+  addAuditCommands(program)
   addSecretCommands(program)
   addVersion(program)
   return program
@@ -56,6 +60,26 @@ function addMigrate(program: Command): void {
       '\nExamples:\n  $ postern migrate\n  $ postern migrate --check || echo "not up to date"',
     )
     .action(async (options: MigrateOptions) => (await import('./commands/migrate.ts')).runMigrate(options))
+}
+
+const DOCTOR_HELP = `
+Changes nothing, and runs also while settings are wrong or the database is down. Everything that it looks for is in
+docs/doctor.md.
+
+Examples:
+  $ postern doctor
+  $ postern doctor --json | jq '.findings[] | select(.level == "error")'`
+
+function addDoctor(program: Command): void {
+  program
+    .command('doctor')
+    .description(
+      'look at settings, database, keys, proxies, TLS and clock: what is wrong or weak, why, and how to mend it',
+    )
+    .option('--strict', 'exit with 1 also when there are only warnings')
+    .option('--json', 'print {"ok", "findings"} as JSON')
+    .addHelpText('after', DOCTOR_HELP)
+    .action(async (options: DoctorOptions) => (await import('./commands/doctor.ts')).runDoctor(options))
 }
 
 function addSessionCommands(program: Command): void {

@@ -1,10 +1,11 @@
+import { StartupError } from '../core/problems.ts'
 import { findKeptSecretKey } from '../core/settings/kept-secret-key.ts'
 import type { CheckedSettings } from '../core/settings.ts'
 import { CommandFailure } from './failures.ts'
 
 /**
  * The server's secret, for commands that need it; none is made.
- * @throws CommandFailure when there is none
+ * @throws CommandFailure when there is none; StartupError when the one that is kept cannot be read
  */
 export function getSecretKey({ secretKey, database }: CheckedSettings): string {
   const found = secretKey ?? (database.kind === 'sqlite' ? findKeptSecretKey(database.file) : undefined)
@@ -14,4 +15,14 @@ export function getSecretKey({ secretKey, database }: CheckedSettings): string {
     )
   }
   return found
+}
+
+/** The same for commands that can do without. */
+export function findSecretKey(settings: CheckedSettings): string | undefined {
+  try {
+    return getSecretKey(settings)
+  } catch (error) {
+    if (error instanceof CommandFailure || error instanceof StartupError) return undefined
+    throw error
+  }
 }

@@ -14,7 +14,13 @@ import {
 } from './settings/monitoring.ts'
 import { collectError, type Environment, type RawSettings, readRawSettings } from './settings/read.ts'
 import { InvalidValue } from './settings/values.ts'
-import { VARIABLE_NAMES, VARIABLES, type Values, type VariableName } from './settings/variables.ts'
+import {
+  fileVariable,
+  VARIABLE_NAMES,
+  VARIABLES,
+  type Values,
+  type VariableName,
+} from './settings/variables.ts'
 
 const MEBIBYTE = 2 ** 20
 
@@ -53,6 +59,7 @@ export type Settings = Readonly<{
   captcha: Readonly<{ verifyUrl: string; secret: string }> | undefined
   hashConcurrency: number
   tokenCacheBytes: number
+  auditRetentionMs: number
   corsOrigins: readonly string[]
   database: Readonly<
     | { kind: 'sqlite' /** An absolute path. */; file: string }
@@ -62,6 +69,8 @@ export type Settings = Readonly<{
   metrics: MetricsSettings | undefined
   /** Undefined: nothing is traced. */
   tracing: TracingSettings | undefined
+  /** Every variable as it was given, for the audit log: of secrets only whether they are set. */
+  described: Readonly<Record<string, string>>
 }>
 
 /**
@@ -111,15 +120,37 @@ export function loadSettings(options: SettingsOptions = {}): Loaded<Settings> {
  * The settings as they can be told without writing.
  * @throws StartupError that names every invalid variable, one on each line
  */
-export function checkSettings({
+export function checkSettings(options: SettingsOptions = {}): Loaded<CheckedSettings> {
+  const { settings, errors, warnings } = inspectSettings(options)
+  if (!settings) throw new StartupError(['Invalid settings:', ...errors].join('\n  '))
+  return { settings, warnings: [...warnings, ...warnOf(settings)] }
+}
+
+export type InspectedSettings = Readonly<{
+  /** Undefined while there are errors. */
+  settings: CheckedSettings | undefined
+  /** One for each invalid variable. */
+  errors: readonly string[]
+  /** About `.env` itself. */
+  warnings: readonly string[]
+  /** The variables that are set, and the files that they came from. */
+  given: RawSettings['given']
+  files: RawSettings['files']
+}>
+
+/** What is so and what is wrong, without writing or throwing. */
+export function inspectSettings({
   env = process.env,
   directory = process.cwd(),
-}: SettingsOptions = {}): Loaded<CheckedSettings> {
+}: SettingsOptions = {}): InspectedSettings {
   const raw = readRawSettings(env, directory)
   const values = parseValues(raw)
-  if (raw.errors.length > 0) throw new StartupError(['Invalid settings:', ...raw.errors].join('\n  '))
-  const settings = createSettings(values, directory)
-  return { settings, warnings: [...raw.warnings, ...warnOf(settings)] }
+  const { errors, warnings, given, files } = raw
+  const settings =
+    errors.length === 0
+      ? Object.freeze({ ...createSettings(values, directory), described: describeSettings(raw) })
+      : undefined
+  return { settings, errors, warnings, given, files }
 }
 
 /** What the texts stand for; where errors are added, the values are incomplete. */
@@ -176,8 +207,20 @@ function crossCheck(values: Values, given: RawSettings['given']): string[] {
 
 const SAME_SECRETS = `SECRET_KEY_PREVIOUS: it is the same as SECRET_KEY; expected ${VARIABLES.SECRET_KEY_PREVIOUS.expected}`
 
-function createSettings(values: Values, directory: string): CheckedSettings {
-  return Object.freeze({
+function describeSettings({ values: texts }: RawSettings): CheckedSettings['described'] {
+  const described = VARIABLE_NAMES.map((name) => {
+    const text = texts.get(name)?.text
+    const isSecret = fileVariable(name) !== undefined
+    return [
+      name,
+      isSecret ? (text === undefined ? 'not set' : 'set') : (text ?? VARIABLES[name].default ?? ''),
+    ]
+  })
+  return Object.freeze(Object.fromEntries(described))
+}
+
+function createSettings(values: Values, directory: string): Omit<CheckedSettings, 'described'> {
+  return {
     host: values.HOST,
     port: values.PORT,
     workers: values.WORKERS,
@@ -203,11 +246,12 @@ function createSettings(values: Values, directory: string): CheckedSettings {
     captcha: createCaptchaSettings(values),
     hashConcurrency: values.HASH_CONCURRENCY ?? Math.min(availableParallelism(), 64),
     tokenCacheBytes: values.TOKEN_CACHE_MB * MEBIBYTE,
+    auditRetentionMs: values.AUDIT_RETENTION_DAYS * DAY,
     corsOrigins: Object.freeze(values.CORS_ORIGINS),
     database: Object.freeze(createDatabaseSettings(values, directory)),
     metrics: Object.freeze(createMetricsSettings(values)),
     tracing: Object.freeze(createTracingSettings(values)),
-  })
+  }
 }
 
 function createCaptchaSettings({ CAPTCHA_VERIFY_URL: verifyUrl, CAPTCHA_SECRET: secret }: Values) {

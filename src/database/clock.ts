@@ -20,7 +20,10 @@ type Measurement = { offset: number; roundTrip: number }
  * database's, on SQLite the local clock itself.
  * @throws Problem `database_unavailable`
  */
-export async function createDatabaseClock(database: Database, local: Clock): Promise<DatabaseClock> {
+export async function createDatabaseClock(
+  database: Pick<Database, 'kind' | 'now'>,
+  local: Clock,
+): Promise<DatabaseClock> {
   if (database.kind === 'sqlite')
     return { clock: local, synchronize: async () => {}, disagreementMs: () => 0 }
   let offset = await measureOffset(database, local)
@@ -38,7 +41,7 @@ export async function createDatabaseClock(database: Database, local: Clock): Pro
 }
 
 /** Milliseconds to add to the local clock: from the quickest round trip, off by half of it at most. */
-async function measureOffset(database: Database, local: Clock): Promise<number> {
+async function measureOffset(database: Pick<Database, 'now'>, local: Clock): Promise<number> {
   let best: Measurement | undefined
   for (let count = 0; count < MEASUREMENTS; count++) {
     const measured = await measureOnce(database, local)
@@ -47,7 +50,7 @@ async function measureOffset(database: Database, local: Clock): Promise<number> 
   return best?.offset ?? 0
 }
 
-async function measureOnce(database: Database, local: Clock): Promise<Measurement> {
+async function measureOnce(database: Pick<Database, 'now'>, local: Clock): Promise<Measurement> {
   const sent = local.now()
   const theirs = await database.now()
   const received = local.now()

@@ -25,6 +25,10 @@ export type DirectAdapter = DialectAdapter & {
   isAmong(value: Expression<unknown>, list: unknown): RawBuilder<SqlBool>
   /** Such a list, as the parameter. */
   toList(values: readonly string[]): unknown
+  /** The elements of a JSON array, which is one parameter whatever its length: a table with the column `value`. */
+  jsonRows(json: unknown): RawBuilder<{ value: unknown }>
+  /** The same for every handle on one opened database, those of `runAlone` among them. */
+  readonly scope: object
   /** Whether writes that meet share a commit by themselves. */
   readonly joinsCommits: boolean
 }

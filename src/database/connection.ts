@@ -75,7 +75,8 @@ async function openSqlite(file: string, local: Clock, observe?: ObserveStatement
 }
 
 async function openPostgres(settings: PostgresSettings, observe?: ObserveStatement): Promise<Database> {
-  const dialect = createPostgresDialect(settings, observe)
+  const scope = {}
+  const dialect = createPostgresDialect(settings, scope, observe)
   const db: Db = new Kysely<Tables>({ dialect })
   const schema = await checkPostgres(db, settings.url).catch(async (error) => {
     await db.destroy()
@@ -88,7 +89,7 @@ async function openPostgres(settings: PostgresSettings, observe?: ObserveStateme
     schema,
     requireCreate: () => requirePostgresCreate(db, settings.url),
     close: () => db.destroy(),
-    runAlone: (work) => lockPostgres(createPatientPostgresDialect(settings), work),
+    runAlone: (work) => lockPostgres(createPatientPostgresDialect(settings, scope), work),
     load: dialect.load,
   }
 }

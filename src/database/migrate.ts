@@ -32,7 +32,8 @@ export async function migrate(database: Database): Promise<string[]> {
  * The names of the migrations that `migrate` would apply. Changes nothing.
  * @throws StartupError when a newer version has been here; Problem `database_unavailable`
  */
-export const pendingMigrations = (database: Database): Promise<string[]> => findPending(database, database.db)
+export const pendingMigrations = (database: Pick<Database, 'db' | 'schema'>): Promise<string[]> =>
+  findPending(database, database.db)
 
 /** Names the schema, or a bookkeeping table in another application's would be taken for ours. */
 const createMigrator = ({ schema }: Database, db: Db): Migrator =>
@@ -42,7 +43,7 @@ const createMigrator = ({ schema }: Database, db: Db): Migrator =>
     ...(schema !== undefined && { migrationTableSchema: schema }),
   })
 
-async function findPending(database: Database, db: Db): Promise<string[]> {
+async function findPending(database: Pick<Database, 'schema'>, db: Db): Promise<string[]> {
   const applied = new Set(await findApplied(database, db))
   const unknown = [...applied].filter((name) => !Object.hasOwn(migrations, name)).sort()
   if (unknown.length > 0) {
@@ -56,15 +57,18 @@ async function findPending(database: Database, db: Db): Promise<string[]> {
     .sort()
 }
 
-/** The FastAPI original keeps its users in a table of the same name, at the same DATABASE_URL. */
-async function refuseForeignTables(database: Database, db: Db): Promise<void> {
+/**
+ * The FastAPI original keeps its users in a table of the same name, at the same DATABASE_URL.
+ * @throws StartupError when it has been there; to be asked before there are tables of ours
+ */
+export async function refuseForeignTables(database: Pick<Database, 'schema'>, db: Db): Promise<void> {
   if (!(await hasTable(database, db, 'users'))) return
   throw new StartupError(
     'The database has a table "users" of another application: set DATABASE_URL to a database of its own, and bring its users in with `postern users import`',
   )
 }
 
-async function findApplied(database: Database, db: Db): Promise<string[]> {
+async function findApplied(database: Pick<Database, 'schema'>, db: Db): Promise<string[]> {
   if (!(await hasTable(database, db, BOOKKEEPING))) return []
   const rows = await db
     .selectFrom(sql<{ name: string }>`${sql.table(BOOKKEEPING)}`.as('applied'))
@@ -73,7 +77,7 @@ async function findApplied(database: Database, db: Db): Promise<string[]> {
   return rows.map(({ name }) => name)
 }
 
-async function hasTable({ schema }: Database, db: Db, name: string): Promise<boolean> {
+async function hasTable({ schema }: Pick<Database, 'schema'>, db: Db, name: string): Promise<boolean> {
   const tables = await db.introspection.getTables({ withInternalKyselyTables: true })
   return tables.some((table) => table.name === name && table.schema === schema)
 }

@@ -35,24 +35,26 @@ type MeteredDialect = Dialect & { load(): DatabaseLoad }
 /** Kysely on PostgreSQL, with nothing kept in the server's session but prepared statements. */
 export function createPostgresDialect(
   settings: PostgresSettings,
+  scope: object,
   observe: ObserveStatement = observeNothing,
 ): MeteredDialect {
-  return createDialect(settings, QUERY_TIMEOUT_MS, observe)
+  return createDialect(settings, scope, QUERY_TIMEOUT_MS, observe)
 }
 
 /** The same with statements that may take as long as they need. */
-export function createPatientPostgresDialect(settings: PostgresSettings): Dialect {
-  return createDialect({ ...settings, poolSize: 1, preparedStatements: false }, 0, observeNothing)
+export function createPatientPostgresDialect(settings: PostgresSettings, scope: object): Dialect {
+  return createDialect({ ...settings, poolSize: 1, preparedStatements: false }, scope, 0, observeNothing)
 }
 
 function createDialect(
   settings: PostgresSettings,
+  scope: object,
   queryTimeoutMs: number,
   observe: ObserveStatement,
 ): MeteredDialect {
   const pool = createPool(settings, queryTimeoutMs)
   const connect = () => checkOut(pool, settings.preparedStatements, observe)
-  const dialect = new Dialect({ options: {}, connect, end: () => pool.end() })
+  const dialect = new Dialect({ options: {}, connect, end: () => pool.end() }, scope)
   return Object.assign(dialect, { load: () => loadOf(pool) })
 }
 
@@ -63,25 +65,29 @@ const loadOf = ({ totalCount, idleCount, waitingCount, options }: pg.Pool): Data
 
 class Dialect extends PostgresDialect {
   readonly #connect: () => Promise<PostgresPoolClient>
+  readonly #scope: object
 
-  constructor(pool: PostgresPool) {
+  constructor(pool: PostgresPool, scope: object) {
     super({ pool })
     this.#connect = pool.connect
+    this.#scope = scope
   }
 
   override createAdapter(): Adapter {
-    return new Adapter(this.#connect)
+    return new Adapter(this.#connect, this.#scope)
   }
 }
 
 /** Without Kysely's own migration lock, which lasts for a session: `runAlone` has taken one. */
 class Adapter extends PostgresAdapter implements DirectAdapter {
   readonly joinsCommits = false
+  readonly scope: object
   readonly #connect: () => Promise<PostgresPoolClient>
 
-  constructor(connect: () => Promise<PostgresPoolClient>) {
+  constructor(connect: () => Promise<PostgresPoolClient>, scope: object) {
     super()
     this.#connect = connect
+    this.scope = scope
   }
 
   async runDirectly<Row>(query: CompiledQuery<Row>): Promise<QueryResult<Row>> {
@@ -99,6 +105,10 @@ class Adapter extends PostgresAdapter implements DirectAdapter {
 
   toList(values: readonly string[]): readonly string[] {
     return values
+  }
+
+  jsonRows(json: unknown): RawBuilder<{ value: unknown }> {
+    return sql`json_array_elements(cast(${json} as json))`
   }
 
   override async acquireMigrationLock(): Promise<void> {}

@@ -19,9 +19,10 @@ export type SqliteConnection = {
 type Column = { name: string; isBoolean: boolean }
 type Prepared = { statement: StatementSync; columns: Column[]; countsRows: boolean }
 
-/** Opens the file, which is created with the umask's mode when it is missing. */
-export function openSqliteConnection(file: string): SqliteConnection {
-  const database = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true })
+/** Opens the file, which is created with the umask's mode when it is missing, unless it is only to be read. */
+export function openSqliteConnection(file: string | URL, { readOnly = false } = {}): SqliteConnection {
+  const options = { readOnly, timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true }
+  const database = new DatabaseSync(file, options)
   const statements = new Map<string, Prepared>()
   return {
     get isTransaction() {

@@ -101,6 +101,7 @@ async function runNamed(connection: DatabaseConnection, command: string, name: s
 
 class Adapter extends SqliteAdapter implements DirectAdapter {
   readonly joinsCommits = true
+  readonly scope = this
   readonly #run: Run
 
   constructor(run: Run) {
@@ -118,6 +119,10 @@ class Adapter extends SqliteAdapter implements DirectAdapter {
 
   toList(values: readonly string[]): string {
     return JSON.stringify(values)
+  }
+
+  jsonRows(json: unknown): RawBuilder<{ value: unknown }> {
+    return sql`json_each(${json})`
   }
 
   override get supportsMultipleConnections(): boolean {

@@ -33,7 +33,7 @@ export async function openSqliteFile(file: string): Promise<SqliteFile> {
     return { writer, reader }
   } catch (error) {
     for (const connection of opened) connection.close()
-    throw new StartupError(`The SQLite database ${path} cannot be opened: ${reason(error)}`, { cause: error })
+    throw cannotOpen(path, error)
   }
 }
 
@@ -56,6 +56,9 @@ function prepareWriter(writer: SqliteConnection): void {
   if (mode !== 'wal') throw new Error(`its file system allows no write-ahead log (journal mode ${mode})`)
   writer.exec('pragma synchronous = full')
 }
+
+export const cannotOpen = (path: string, error: unknown): StartupError =>
+  new StartupError(`The SQLite database ${path} cannot be opened: ${reason(error)}`, { cause: error })
 
 function reason(error: unknown): string {
   if (sqliteCode(error) === NOT_A_DATABASE) return 'it is not an SQLite database'

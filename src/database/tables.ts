@@ -7,6 +7,7 @@ export type Tables = {
   sessions: SessionsTable
   signing_keys: SigningKeysTable
   audit_events: AuditEventsTable
+  audit_chain: AuditChainTable
   sign_in_failures: SignInFailuresTable
   counters: CountersTable
 }
@@ -77,6 +78,12 @@ export type AuditEventsTable = {
   id: string
   occurred_at: Timestamp
   type: string
+  /** Who acted: `user`, `anonymous`, `operator`, `server`, or `unknown` in rows of an older version. */
+  actor: Generated<string>
+  /** The user who acted. */
+  actor_id: UserId | null
+  /** The operator's name in their operating system, or the name of the server's host. */
+  actor_name: string | null
   /** Whom it concerns; stays when the user is deleted. */
   user_id: UserId | null
   session_id: SessionId | null
@@ -85,6 +92,28 @@ export type AuditEventsTable = {
   request_id: string | null
   /** Further facts, in JSON. */
   detail: string | null
+  /** Proves that who wrote the row had the key of the chain; null when they did not. */
+  mac: string | null
+  /** Its place in the chain, from 1; null until it is sealed. */
+  seq: number | null
+  /** Covers the row, its place and the hash of the row before it. */
+  hash: string | null
+}
+
+/** One row: where the chain of events begins and ends. */
+export type AuditChainTable = {
+  id: number
+  /** The key of the chain, sealed with a key derived from SECRET_KEY. */
+  sealed_key: string
+  /** The last event that was pruned, and its hash; 0 when none was. */
+  pruned_seq: number
+  pruned_hash: string
+  /** The last event that was sealed, and its hash; 0 when none was. */
+  seq: number
+  hash: string
+  sealed_at: Timestamp
+  /** Signs the five columns before it. */
+  mac: string
 }
 
 /** Failures in a row: of guesses at a name, whether anybody has it or not, of those from a device, or of proofs. */

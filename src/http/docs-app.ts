@@ -20,6 +20,7 @@ const TAGS = [
   { name: 'auth', description: 'Register, sign in, refresh, sign out' },
   { name: 'users', description: 'Your account' },
   { name: 'sessions', description: 'Where you are signed in' },
+  { name: 'audit', description: 'What happened that concerns safety' },
   { name: 'keys', description: 'What verifies access tokens' },
   { name: 'problems', description: 'What errors mean' },
   { name: 'health', description: 'For load balancers and orchestrators' },

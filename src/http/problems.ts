@@ -5,15 +5,19 @@ import type { App } from './app-type.ts'
 import { PROBLEM_MEDIA_TYPE, problemBody } from './problem-body.ts'
 import { validationErrors } from './validation.ts'
 
-/** RFC 6750 section 3: what a 401 asks for. `error` only where a token was sent. */
+const BEARER = 'Bearer realm="postern"'
+
+/** RFC 6750 section 3: what is asked for, with one parameter at least. `error` only where a token was sent. */
 const CHALLENGES: Partial<Record<ProblemCode, string>> = {
-  not_authenticated: 'Bearer',
-  invalid_credentials: 'Bearer',
-  refresh_token_invalid: 'Bearer',
-  refresh_token_reused: 'Bearer',
-  access_token_invalid: 'Bearer error="invalid_token"',
+  not_authenticated: BEARER,
+  invalid_credentials: BEARER,
+  refresh_token_invalid: BEARER,
+  refresh_token_reused: BEARER,
+  access_token_invalid: `${BEARER}, error="invalid_token"`,
+  token_sent_twice: `${BEARER}, error="invalid_request"`,
+  not_enough_permissions: `${BEARER}, error="insufficient_scope"`,
   // RFC 9470 section 3
-  reauthentication_required: 'Bearer error="insufficient_user_authentication", max_age="300"',
+  reauthentication_required: `${BEARER}, error="insufficient_user_authentication", max_age="300"`,
 }
 
 /** What Fastify refuses by itself, by its error code. */

@@ -13,7 +13,7 @@ export function registerValidation(app: App): void {
   // The text `1e400` becomes Infinity, which Ajv would compare with no bound if it held that for no number.
   const coercing = new Ajv({ ...OPTIONS, coerceTypes: true, strictNumbers: false })
   for (const ajv of [strict, coercing]) {
-    addFormats.default(ajv, ['password'])
+    addFormats.default(ajv, ['password', 'date-time'])
     // Not that of ajv-formats, which takes `urn:uuid:` as well.
     ajv.addFormat('uuid', UUID)
   }

@@ -16,6 +16,7 @@ const COMMANDS = [
   [],
   ['serve'],
   ['migrate'],
+  ['doctor'],
   ['users'],
   ['users', 'create'],
   ['users', 'list'],
@@ -24,6 +25,9 @@ const COMMANDS = [
   ['users', 'import'],
   ['sessions'],
   ['sessions', 'end'],
+  ['audit'],
+  ['audit', 'verify'],
+  ['audit', 'export'],
   ['secret'],
   ['secret', 'generate'],
   ['secret', 'show-hs256'],
@@ -34,7 +38,7 @@ describe('postern: usage', { concurrency: 2 }, () => {
     for (const command of COMMANDS) {
       const help = parseInProcess([...command, '--help'])
       assert.match(help, new RegExp(`^Usage: ${['postern', ...command].join(' ')}`))
-      const isGroup = ['users', 'sessions', 'secret'].includes(command.join(' '))
+      const isGroup = ['users', 'sessions', 'audit', 'secret'].includes(command.join(' '))
       if (!isGroup) assert.match(help, /\nExamples:\n/, command.join(' '))
     }
   })

@@ -5,7 +5,8 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parseEnv, promisify } from 'node:util'
-import { checkSettings, loadSettings, SETTINGS } from '../../src/core/settings.ts'
+import { fileVariable, VARIABLE_NAMES } from '../../src/core/settings/variables.ts'
+import { checkSettings, inspectSettings, loadSettings, SETTINGS } from '../../src/core/settings.ts'
 import {
   errorOf,
   linesOf,
@@ -18,7 +19,9 @@ import {
 
 test('settings: nothing set gives the documented defaults', () => {
   const { settings, warnings } = checkSettings({ env: {}, directory: '/nowhere' })
-  assert.deepEqual(settings, {
+  const { described, ...rest } = settings
+  assert.deepEqual(Object.keys(described), VARIABLE_NAMES)
+  assert.deepEqual(rest, {
     host: '127.0.0.1',
     port: 8000,
     workers: 1,
@@ -44,6 +47,7 @@ test('settings: nothing set gives the documented defaults', () => {
     captcha: undefined,
     hashConcurrency: Math.min(availableParallelism(), 64),
     tokenCacheBytes: 32 * 2 ** 20,
+    auditRetentionMs: 365 * 86_400_000,
     corsOrigins: [],
     database: { kind: 'sqlite', file: '/nowhere/data/postern.db' },
     metrics: undefined,
@@ -76,6 +80,7 @@ const INTEGERS = [
   ['PASSWORD_MIN_LENGTH', 'passwordMinLength', 8, 64, 1],
   ['HASH_CONCURRENCY', 'hashConcurrency', 1, 64, 1],
   ['TOKEN_CACHE_MB', 'tokenCacheBytes', 1, 1024, 2 ** 20],
+  ['AUDIT_RETENTION_DAYS', 'auditRetentionMs', 1, 3650, 86_400_000],
 ] as const
 
 for (const [name, field, minimum, maximum, unit] of INTEGERS) {
@@ -139,6 +144,22 @@ test('settings: one error names every bad variable, one on each line', () => {
     'SECRET_KEY_PREVIOUS_FILE',
     'SESSION_LIMIT',
   ])
+})
+
+test('settings: no error shows anything of a secret', () => {
+  const secrets = VARIABLE_NAMES.filter((name) => fileVariable(name) !== undefined)
+  assert.ok(secrets.includes('CAPTCHA_SECRET'))
+  for (const name of secrets) {
+    for (const text of [
+      'canary canary',
+      'canary:canary@canary',
+      'ftp://canary:canary@canary/canary',
+      'canary\n',
+    ]) {
+      const { errors } = inspectSettings({ env: { [name]: text }, directory: '/nowhere' })
+      assert.doesNotMatch(errors.join('\n'), /canary/, name)
+    }
+  }
 })
 
 test('settings: the environment wins over .env, also with the other form of a secret', (t) => {
@@ -232,7 +253,11 @@ test('.env.example with every line uncommented means the same as no file', (t) =
   const directory = temporaryDirectory(t)
   const example = readFileSync(new URL('../../.env.example', import.meta.url), 'utf8')
   writeFileSync(join(directory, '.env'), example.replace(/^# (?=[A-Z0-9_]+=)/gm, ''))
-  const uncommented = checkSettings({ env: {}, directory })
+  const check = () => {
+    const { settings, warnings } = checkSettings({ env: {}, directory })
+    return { ...settings, described: { ...settings.described, DATABASE_URL: '' }, warnings }
+  }
+  const uncommented = check()
   rmSync(join(directory, '.env'))
-  assert.deepEqual(uncommented, checkSettings({ env: {}, directory }))
+  assert.deepEqual(uncommented, check())
 })

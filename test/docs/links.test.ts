@@ -3,7 +3,15 @@ import { existsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { before, describe, it } from 'node:test'
 import { VERSION } from '../../src/core/version.ts'
-import { findDocuments, ROOT, readProjectFile, withoutCodeBlocks } from '../support/documents.ts'
+import { AUDIT_EVENT_TYPES } from '../../src/features/audit/events.ts'
+import {
+  findDocuments,
+  ROOT,
+  readProjectFile,
+  section,
+  tableRows,
+  withoutCodeBlocks,
+} from '../support/documents.ts'
 
 const LINK = /\]\(([^)\s]+)\)/g
 /** A path of the project in backticks, a pattern with `*` excepted. */
@@ -38,16 +46,9 @@ describe('documents', () => {
   })
 
   it('the list of security events is that of the code', () => {
-    const [, types = ''] =
-      /^export type AuditEventType =\n([\s\S]+?)\n\n/m.exec(
-        readProjectFile('src/features/audit/events.ts'),
-      ) ?? []
-    const [, section = ''] = readProjectFile('docs/security.md').split('\n| type | when |\n')
-    const [table = ''] = section.split('\n\n')
-    const documented = [...table.matchAll(/^\|(.*?)\|/gm)].flatMap(
-      ([, cell = '']) => cell.match(/[a-z]+\.[a-z_]+/g) ?? [],
-    )
-    assert.deepEqual(documented.sort(), (types.match(/[a-z]+\.[a-z_]+/g) ?? []).sort())
+    const rows = tableRows(section(readProjectFile('docs/audit.md'), 'Events'))
+    const documented = rows.flatMap(([types = '']) => types.match(/[a-z]+\.[a-z_]+/g) ?? [])
+    assert.deepEqual(documented.sort(), [...AUDIT_EVENT_TYPES].sort())
   })
 
   it('every decision has its context, decision and consequences, and numbers leave no gap', () => {

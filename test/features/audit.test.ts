@@ -34,17 +34,23 @@ onSharedServer('audit', (server) => {
     const [event, ...others] = await listEvents(server(), id)
     assert.deepEqual(others, [])
     assert.deepEqual(
-      { ...event, id: '' },
+      { ...event, id: '', mac: typeof event?.mac },
       {
         id: '',
         occurred_at: server().context.clock.now(),
         type: 'user.created',
+        actor: 'user',
+        actor_id: id,
+        actor_name: null,
         user_id: id,
         session_id: sid(tokens.access_token),
         ip: '203.0.113.7',
         user_agent: 'phone/1',
         request_id: 'request-0001',
         detail: null,
+        mac: 'string',
+        seq: null,
+        hash: null,
       },
     )
   })
@@ -196,7 +202,7 @@ onEachDatabase('audit of sessions', ({ start }) => {
     assert.equal(await endAllSessions(server.context), 2)
     assert.equal(await endAllSessions(server.context), 0)
     const events = (await listEvents(server, null)).map(({ type, detail }) => ({ type, detail }))
-    assert.deepEqual(events, [
+    assert.deepEqual(events.slice(-2), [
       { type: 'sessions.ended', detail: { reason: 'ended_by_operator', count: 2 } },
       { type: 'sessions.ended', detail: { reason: 'ended_by_operator', count: 0 } },
     ])

@@ -226,7 +226,8 @@ const allSchemas = (document: OpenApiDocument): Schema[] =>
       typeof object.type === 'string' &&
       !('flows' in object) &&
       !('in' in object) &&
-      !('detail' in object && 'code' in object),
+      !('detail' in object && 'code' in object) &&
+      !('occurred_at' in object && typeof object.occurred_at === 'string'),
   )
 
 async function usedCodes(): Promise<string[]> {

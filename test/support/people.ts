@@ -1,5 +1,5 @@
 import { hash } from '@node-rs/bcrypt'
-import type { Insertable } from 'kysely'
+import type { Insertable, Selectable } from 'kysely'
 import { newId } from '../../src/core/ids.ts'
 import type { AuditEventsTable, User, UsersTable } from '../../src/database/tables.ts'
 import { emailKey, usernameKey } from '../../src/features/users/names.ts'
@@ -51,7 +51,7 @@ export function getUser({ context: { db } }: TestServer, username: string): Prom
   return db.selectFrom('users').selectAll().where('username', '=', username).executeTakeFirstOrThrow()
 }
 
-type Event = Omit<AuditEventsTable, 'detail'> & { detail: unknown }
+type Event = Omit<Selectable<AuditEventsTable>, 'detail'> & { detail: unknown }
 
 /** What the audit log holds, oldest first, about one user or about nobody. */
 export async function listEvents({ context: { db } }: TestServer, userId: string | null): Promise<Event[]> {

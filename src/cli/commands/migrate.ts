@@ -1,8 +1,8 @@
 import { checkSettings, loadSettings } from '../../core/settings.ts'
-import { migrate, pendingMigrations } from '../../database/migrate.ts'
+import { pendingMigrations } from '../../database/migrate.ts'
 import { migrations } from '../../database/migrations/index.ts'
 import { FAILED } from '../failures.ts'
-import { announce, isMissingFile, withDatabase } from '../open.ts'
+import { announce, isMissingFile, migrateAsOperator, withDatabase } from '../open.ts'
 import { print, printJson, say } from '../output.ts'
 
 export type MigrateOptions = { check?: boolean; json?: boolean }
@@ -15,7 +15,9 @@ export async function runMigrate({ check, json }: MigrateOptions): Promise<void>
   const names =
     check && isNew
       ? Object.keys(migrations)
-      : await withDatabase(settings.database, check ? pendingMigrations : migrate)
+      : await withDatabase(settings.database, async (database) =>
+          check ? pendingMigrations(database) : (await migrateAsOperator(settings, database)).applied,
+        )
   if (names.length === 0) say('The tables are up to date.')
   else say(check ? 'To be applied by `postern migrate`, or by the server when it starts:' : 'Applied:')
   if (json) await printJson(check ? { pending: names } : { applied: names })

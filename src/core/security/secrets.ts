@@ -1,7 +1,13 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
 
 /** What a derived key is for: each purpose has its own key, so none can stand in for another. */
-export type KeyLabel = 'access-hs256' | 'refresh-hs256' | 'device-hs256' | 'limits' | 'seal-private-keys'
+export type KeyLabel =
+  | 'access-hs256'
+  | 'refresh-hs256'
+  | 'device-hs256'
+  | 'limits'
+  | 'seal-private-keys'
+  | 'seal-audit-key'
 
 const KEY_BYTES = 32
 const NONCE_BYTES = 12

@@ -113,7 +113,7 @@ function syncDirectory(directory: string): void {
   }
 }
 
-function warnOfLooseMode(file: string): string[] {
+export function warnOfLooseMode(file: string): string[] {
   const isLoose = process.platform !== 'win32' && (statSync(file).mode & 0o077) !== 0
   return isLoose ? [`${file}: others can open the secret key; chmod 600 closes it`] : []
 }

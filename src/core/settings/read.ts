@@ -8,12 +8,19 @@ import { fileVariable, VARIABLE_NAMES, type VariableName } from './variables.ts'
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /** The text of a variable, and where it came from as a message names it. */
-export type RawValue = Readonly<{ text: string; label: string }>
+export type RawValue = Readonly<{
+  text: string
+  label: string
+  /** Of the file that a secret alone was read from. */
+  path?: string
+}>
 
 export type RawSettings = {
   values: Map<VariableName, RawValue>
   /** The variables that are set, those that could not be read among them. */
   given: Set<VariableName>
+  /** Files with secrets in them, as messages name them, and where they are. */
+  files: { label: string; path: string }[]
   errors: string[]
   warnings: string[]
 }
@@ -21,17 +28,25 @@ export type RawSettings = {
 /** One place that variables come from; `suffix` marks it in messages. */
 type Source = Readonly<{ variables: Environment; suffix: string }>
 
+/** The URL of an SQLite database alone, of those that may be secret, never is. */
+const holdsSecret = (variables: Environment): boolean =>
+  VARIABLE_NAMES.some((name) => {
+    const text = fileVariable(name) && variables[name]
+    return Boolean(text && !/^sqlite/i.test(text))
+  })
+
 /**
  * The variables as text, from the environment and then from `.env` in the directory.
  * A secret set in the environment, in either form, hides both its forms in `.env`.
  */
 export function readRawSettings(env: Environment, directory: string): RawSettings {
-  const raw: RawSettings = { values: new Map(), given: new Set(), errors: [], warnings: [] }
+  const raw: RawSettings = { values: new Map(), given: new Set(), files: [], errors: [], warnings: [] }
   const collect = <T>(read: () => T): T | undefined => collectError(raw.errors, read)
 
   const content = collect(() => readDotenv(directory)) ?? ''
   const dotenv = parseEnv(content)
   raw.warnings.push(...warnOfUnknownKeys(dotenv), ...warnOfUnreadLines(content))
+  if (holdsSecret(dotenv)) raw.files.push({ label: '.env', path: resolve(directory, '.env') })
   const sources = [
     { variables: env, suffix: '' },
     { variables: dotenv, suffix: ' (in .env)' },
@@ -39,6 +54,7 @@ export function readRawSettings(env: Environment, directory: string): RawSetting
   for (const name of VARIABLE_NAMES) {
     const value = collect(() => findVariable(name, sources, directory))
     if (value) raw.values.set(name, value)
+    if (value?.path !== undefined) raw.files.push({ label: value.label, path: value.path })
     if (sources.some(({ variables }) => isGiven(name, variables))) raw.given.add(name)
   }
   return raw
@@ -91,7 +107,7 @@ function findIn({ variables, suffix }: Source, name: VariableName, directory: st
 function readSecretFile(label: string, file: string): RawValue {
   try {
     const text = readText(file).replace(/\r?\n$/, '')
-    if (text !== '') return { text, label }
+    if (text !== '') return { text, label, path: file }
   } catch (error) {
     throw new InvalidValue(
       `${label}: the file ${describeFailure(error)}; expected the path of a readable file`,

@@ -71,3 +71,15 @@ export function text(pattern: string, expected: string): Kind<string> {
   const schema = Type.String({ pattern })
   return { expected, parse: (given) => check(schema, given, given) }
 }
+
+/** The same for a secret, which no message shows. */
+export function secretText(pattern: string, expected: string): Kind<string> {
+  const expression = new RegExp(pattern, 'u')
+  return {
+    expected,
+    parse(given) {
+      if (!expression.test(given)) throw new InvalidValue('the value is not valid')
+      return given
+    },
+  }
+}

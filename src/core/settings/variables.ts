@@ -13,7 +13,7 @@ import { contextWords } from './context-words.ts'
 import { databaseUrl } from './database-url.ts'
 import { bearer, headers } from './headers.ts'
 import { previousSecretKey, secretKey } from './secret-key.ts'
-import { boolean, choice, fraction, integer, type Kind, text } from './values.ts'
+import { boolean, choice, fraction, integer, type Kind, secretText, text } from './values.ts'
 
 type Description = {
   /** The text that stands for an unset variable; undefined when there is none, or it depends on others. */
@@ -139,7 +139,7 @@ export const VARIABLES = {
     meaning:
       'Where tokens of a captcha are verified (siteverify: hCaptcha, reCAPTCHA, Turnstile); asked for when somebody registers, and at suspicious sign-ins.',
   }),
-  CAPTCHA_SECRET: variable(text('^\\S{1,500}$', '1 to 500 characters without spaces'), {
+  CAPTCHA_SECRET: variable(secretText('^\\S{1,500}$', '1 to 500 characters without spaces'), {
     default: undefined,
     meaning: 'What the captcha service knows this site by; with CAPTCHA_VERIFY_URL. Or CAPTCHA_SECRET_FILE.',
     secret: true,
@@ -153,6 +153,10 @@ export const VARIABLES = {
     default: '32',
     meaning:
       'Memory for access tokens whose signature has been checked, 1 to 1024 MiB, divided among WORKERS; about 600 tokens fit into one.',
+  }),
+  AUDIT_RETENTION_DAYS: variable(integer(1, 3650), {
+    default: '365',
+    meaning: 'How long events of the audit log are kept, 1 to 3650 days.',
   }),
   CORS_ORIGINS: variable(origins, {
     default: '',

@@ -1,6 +1,7 @@
 import type { Context } from '../../context.ts'
 import type { Caller } from '../../core/caller.ts'
 import { Problem } from '../../core/problems.ts'
+import type { Settings } from '../../core/settings.ts'
 
 /** Somebody waits for it. */
 const TIME_OUT_MS = 3000
@@ -19,10 +20,16 @@ export async function requireCaptcha(
   if (token === undefined) throw new Problem('captcha_required')
   const { verifyUrl, secret } = captcha
   const answer = await ask(verifyUrl, new URLSearchParams({ secret, response: token, remoteip: ip }))
-  if (answer === 'unsolved') throw new Problem('captcha_required')
+  if (answer === 'unsolved' || answer === 'secret refused') throw new Problem('captcha_required')
 }
 
-async function ask(url: string, body: URLSearchParams): Promise<'solved' | 'unsolved' | 'no answer'> {
+/** How the service answers to a token that it cannot have given: `unsolved` when all is well. */
+export const probeCaptcha = ({ verifyUrl, secret }: NonNullable<Settings['captcha']>): Promise<Answer> =>
+  ask(verifyUrl, new URLSearchParams({ secret, response: 'probe' }))
+
+type Answer = 'solved' | 'unsolved' | 'secret refused' | 'no answer'
+
+async function ask(url: string, body: URLSearchParams): Promise<Answer> {
   try {
     const signal = AbortSignal.timeout(TIME_OUT_MS)
     const reply = await fetch(url, { method: 'POST', body, signal, redirect: 'error' })
@@ -30,10 +37,14 @@ async function ask(url: string, body: URLSearchParams): Promise<'solved' | 'unso
       await reply.body?.cancel()
       return 'no answer'
     }
-    const { success } = (await reply.json()) as { success?: unknown }
-    if (success === true) return 'solved'
-    return success === false ? 'unsolved' : 'no answer'
+    const answer = (await reply.json()) as { success?: unknown; 'error-codes'?: unknown }
+    if (answer.success === true) return 'solved'
+    if (answer.success !== false) return 'no answer'
+    return isAboutSecret(answer['error-codes']) ? 'secret refused' : 'unsolved'
   } catch {
     return 'no answer'
   }
 }
+
+const isAboutSecret = (codes: unknown): boolean =>
+  Array.isArray(codes) && codes.some((code) => /^(missing|invalid)-input-secret$/.test(code))

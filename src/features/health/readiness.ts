@@ -5,7 +5,7 @@ import { pendingMigrations } from '../../database/migrate.ts'
 
 const ANSWER_WITHIN_MS = 2 * SECOND
 /** Beyond this, two nodes would not agree on windows and expiry. */
-const MAX_CLOCK_DISAGREEMENT_MS = 5 * SECOND
+export const MAX_CLOCK_DISAGREEMENT_MS = 5 * SECOND
 
 /**
  * Gives a function that looks whether this node can serve. Anyone may ask, so those who ask at once share one look.

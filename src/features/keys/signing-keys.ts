@@ -5,6 +5,7 @@ import { deriveKey, open, seal } from '../../core/security/secrets.ts'
 import type { Settings } from '../../core/settings.ts'
 import type { Database } from '../../database/connection.ts'
 import type { Db } from '../../database/tables.ts'
+import { recordEvent } from '../audit/events.ts'
 import { insertSigningKey, listSigningKeys, resealSigningKey, type StoredSigningKey } from './queries.ts'
 
 type Secrets = Pick<Settings, 'secretKey' | 'secretKeyPrevious'>
@@ -20,7 +21,7 @@ export async function loadSigningKeys(
   settings: Secrets & Pick<Settings, 'algorithm'>,
 ): Promise<SigningKey[]> {
   const { db } = database
-  const keys = await openSigningKeys(db, settings)
+  const keys = await openSigningKeys(db, clock, settings)
   const { algorithm } = settings
   if (algorithm === 'HS256' || hasKeyFor(algorithm, keys)) return keys
   // Making an RSA key takes a while: not while others wait for the lock.
@@ -28,15 +29,15 @@ export async function loadSigningKeys(
   await database.runAlone(async (trx) => {
     if (!hasKeyFor(algorithm, await listSigningKeys(trx))) await storeSigningKey(trx, made, clock, settings)
   })
-  return openSigningKeys(db, settings)
+  return openSigningKeys(db, clock, settings)
 }
 
 const hasKeyFor = (algorithm: string, keys: readonly { algorithm: string }[]): boolean =>
   keys.some((key) => key.algorithm === algorithm)
 
-async function openSigningKeys(db: Db, settings: Secrets): Promise<SigningKey[]> {
+async function openSigningKeys(db: Db, clock: Clock, settings: Secrets): Promise<SigningKey[]> {
   const keys: SigningKey[] = []
-  for (const key of await listSigningKeys(db)) keys.push(await openSigningKey(db, key, settings))
+  for (const key of await listSigningKeys(db)) keys.push(await openSigningKey(db, clock, key, settings))
   return keys
 }
 
@@ -50,28 +51,53 @@ async function storeSigningKey(db: Db, key: SigningKey, clock: Clock, { secretKe
     sealed_private_jwk: seal(sealingKey(secretKey), JSON.stringify(key.privateJwk), key.kid),
     created_at: clock.now(),
   })
+  await recordEvent(db, clock.now(), { type: 'key.created', detail: describeKey(key) })
 }
+
+const describeKey = ({ kid, algorithm }: Pick<StoredSigningKey, 'kid' | 'algorithm'>) => ({
+  use: 'sig',
+  kid,
+  algorithm,
+})
 
 async function openSigningKey(
   db: Db,
-  { kid, algorithm, public_jwk, sealed_private_jwk }: StoredSigningKey,
+  clock: Clock,
+  stored: StoredSigningKey,
   { secretKey, secretKeyPrevious }: Secrets,
 ): Promise<SigningKey> {
-  let privateJwk = open(sealingKey(secretKey), sealed_private_jwk, kid)
+  const { kid } = stored
+  let privateJwk = unsealPrivateJwk(stored, secretKey)
   if (privateJwk === undefined && secretKeyPrevious !== undefined) {
-    privateJwk = open(sealingKey(secretKeyPrevious), sealed_private_jwk, kid)
-    if (privateJwk !== undefined)
-      await resealSigningKey(db, kid, seal(sealingKey(secretKey), privateJwk, kid))
+    privateJwk = unsealPrivateJwk(stored, secretKeyPrevious)
+    if (privateJwk !== undefined) {
+      const sealed = seal(sealingKey(secretKey), privateJwk, kid)
+      await db.transaction().execute(async (trx) => {
+        await resealSigningKey(trx, kid, sealed)
+        await recordEvent(trx, clock.now(), { type: 'key.resealed', detail: describeKey(stored) })
+      })
+    }
   }
   if (privateJwk === undefined) {
     throw new StartupError(
       `The signing key ${kid} was sealed with another SECRET_KEY: set that one, or set it as SECRET_KEY_PREVIOUS`,
     )
   }
-  return {
-    kid,
-    algorithm: algorithm as SigningKey['algorithm'],
-    publicJwk: JSON.parse(public_jwk),
-    privateJwk: JSON.parse(privateJwk),
-  }
+  return toSigningKey(stored, privateJwk)
 }
+
+/** The private key as a JWK in JSON; undefined when it was sealed with another secret, or altered. */
+export const unsealPrivateJwk = (
+  { kid, sealed_private_jwk }: StoredSigningKey,
+  secretKey: string,
+): string | undefined => open(sealingKey(secretKey), sealed_private_jwk, kid)
+
+export const toSigningKey = (
+  { kid, algorithm, public_jwk }: StoredSigningKey,
+  privateJwk: string,
+): SigningKey => ({
+  kid,
+  algorithm: algorithm as SigningKey['algorithm'],
+  publicJwk: JSON.parse(public_jwk),
+  privateJwk: JSON.parse(privateJwk),
+})

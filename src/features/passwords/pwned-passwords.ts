@@ -53,6 +53,16 @@ export function createPwnedPasswords(
   }
 }
 
+/** Why a range API does not answer as one; undefined when it does. */
+export async function probePwnedPasswords(url: string): Promise<string | undefined> {
+  try {
+    await lookUp(url, 'password')
+    return undefined
+  } catch (error) {
+    return reasonOf(error)
+  }
+}
+
 /** What is wrong with an answer, in words that hold nothing of the question. */
 class UnfitAnswer extends Error {}
 

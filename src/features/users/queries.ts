@@ -107,6 +107,17 @@ const isGuarded =
       ),
     ])
 
+/** How many superusers can sign in. */
+export async function countActiveSuperusers(db: Db): Promise<number> {
+  const { count } = await db
+    .selectFrom('users')
+    .select((eb) => eb.fn.countAll<number>().as('count'))
+    .where('is_superuser', '=', true)
+    .where('is_active', '=', true)
+    .executeTakeFirstOrThrow()
+  return count
+}
+
 /** Sets whether a user may sign in; undefined when there is no such user, or it was so already. */
 export function setUserActive(
   db: Db,

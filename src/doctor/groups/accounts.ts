@@ -1,0 +1,29 @@
+import { countActiveSuperusers } from '../../features/users/queries.ts'
+import { defineGroup } from '../check.ts'
+import type { Scene } from '../scene.ts'
+
+export type AccountsFacts = Readonly<{ superusers: number }>
+
+const MANY = 10
+
+async function gather(scene: Scene): Promise<AccountsFacts | undefined> {
+  const database = await scene.openTables()
+  return database && { superusers: await countActiveSuperusers(database.db) }
+}
+
+export const accounts = defineGroup('accounts', gather, [
+  {
+    id: 'accounts.superuser',
+    level: 'warning',
+    why: 'Nobody can use what is for superusers alone',
+    mend: 'Run `postern users create --superuser`, or `postern users enable NAME`',
+    find: ({ superusers }) => superusers === 0 && 'There is no superuser who can sign in',
+  },
+  {
+    id: 'accounts.superusers',
+    level: 'info',
+    why: 'Each of their passwords opens everything',
+    mend: 'Look through `postern users list`, and disable those who need it no more',
+    find: ({ superusers }) => superusers > MANY && `There are ${superusers} superusers who can sign in`,
+  },
+])

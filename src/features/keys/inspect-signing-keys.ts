@@ -1,0 +1,46 @@
+import type { Timestamp } from '../../core/clock.ts'
+import { createKeyring } from '../../core/security/keyring.ts'
+import type { Settings } from '../../core/settings.ts'
+import type { Db } from '../../database/tables.ts'
+import { listSigningKeys, type StoredSigningKey } from './queries.ts'
+import { toSigningKey, unsealPrivateJwk } from './signing-keys.ts'
+
+type Secrets = Pick<Settings, 'secretKey' | 'secretKeyPrevious'>
+
+export type InspectedSigningKey = {
+  kid: string
+  algorithm: string
+  createdAt: Timestamp
+  /** Which secret opens it. */
+  sealedWith: 'current' | 'previous' | 'another'
+  /** Whether it opens, and yet is no key to sign with. */
+  isDamaged: boolean
+}
+
+/** How every signing key stands, newest last. Unlike `loadSigningKeys` it changes none. */
+export async function inspectSigningKeys(db: Db, secrets: Secrets): Promise<InspectedSigningKey[]> {
+  return (await listSigningKeys(db)).map((stored) => inspectSigningKey(stored, secrets))
+}
+
+function inspectSigningKey(
+  stored: StoredSigningKey,
+  { secretKey, secretKeyPrevious }: Secrets,
+): InspectedSigningKey {
+  const { kid, algorithm, created_at: createdAt } = stored
+  const current = unsealPrivateJwk(stored, secretKey)
+  const privateJwk =
+    current ?? (secretKeyPrevious === undefined ? undefined : unsealPrivateJwk(stored, secretKeyPrevious))
+  if (privateJwk === undefined) return { kid, algorithm, createdAt, sealedWith: 'another', isDamaged: false }
+  const sealedWith = current === undefined ? 'previous' : 'current'
+  return { kid, algorithm, createdAt, sealedWith, isDamaged: !canBeUsed(stored, privateJwk, secretKey) }
+}
+
+function canBeUsed(stored: StoredSigningKey, privateJwk: string, secretKey: string): boolean {
+  try {
+    const key = toSigningKey(stored, privateJwk)
+    createKeyring({ algorithm: key.algorithm, secretKey, signingKeys: [key] })
+    return true
+  } catch {
+    return false
+  }
+}
