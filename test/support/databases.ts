@@ -6,9 +6,11 @@ import type { DatabaseSettings } from '../../src/database/connection.ts'
 import { keepPostgresEvents, keepSqliteEvents } from './kept-events.ts'
 import { query } from './query.ts'
 
-/** What every suite over a database runs on: `for (const kind of DATABASES) describe(...)`. */
-export const DATABASES = ['sqlite', 'postgres'] as const
-export type DatabaseKind = (typeof DATABASES)[number]
+export type DatabaseKind = 'sqlite' | 'postgres'
+/** What every suite over a database runs on: `for (const kind of DATABASES) describe(...)`. Both, but where TEST_DATABASE names one: mutation tests, which run each suite some hundred times. */
+export const DATABASES = (['sqlite', 'postgres'] as const).filter(
+  (kind) => process.env.TEST_DATABASE === undefined || process.env.TEST_DATABASE === kind,
+)
 
 export type TestDatabase = {
   settings: DatabaseSettings
