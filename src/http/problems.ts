@@ -2,23 +2,8 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { Context } from '../context.ts'
 import { PROBLEMS, Problem, type ProblemCode } from '../core/problems.ts'
 import type { App } from './app-type.ts'
-import { PROBLEM_MEDIA_TYPE, problemBody } from './problem-body.ts'
+import { CHALLENGES, PROBLEM_MEDIA_TYPE, problemBody } from './problem-body.ts'
 import { validationErrors } from './validation.ts'
-
-const BEARER = 'Bearer realm="postern"'
-
-/** RFC 6750 section 3: what is asked for, with one parameter at least. `error` only where a token was sent. */
-const CHALLENGES: Partial<Record<ProblemCode, string>> = {
-  not_authenticated: BEARER,
-  invalid_credentials: BEARER,
-  refresh_token_invalid: BEARER,
-  refresh_token_reused: BEARER,
-  access_token_invalid: `${BEARER}, error="invalid_token"`,
-  token_sent_twice: `${BEARER}, error="invalid_request"`,
-  not_enough_permissions: `${BEARER}, error="insufficient_scope"`,
-  // RFC 9470 section 3
-  reauthentication_required: `${BEARER}, error="insufficient_user_authentication", max_age="300"`,
-}
 
 /** What Fastify refuses by itself, by its error code. */
 const FASTIFY_PROBLEMS: Record<string, ProblemCode> = {
