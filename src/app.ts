@@ -12,7 +12,7 @@ import { usersRouter } from './features/users/router.ts'
 import type { App } from './http/app-type.ts'
 import { registerBodyParsers } from './http/body-parsers.ts'
 import { answerUnreadable, type UnreadableError } from './http/client-errors.ts'
-import { rememberCallers } from './http/dependencies.ts'
+import { refuseSecondTokens, rememberCallers } from './http/dependencies.ts'
 import { trustProxy, watchForwarding } from './http/forwarding.ts'
 import { registerHeaders } from './http/headers.ts'
 import { createLimits } from './http/limits.ts'
@@ -59,6 +59,7 @@ export async function createApp(context: Context, loggerInstance: FastifyBaseLog
   registerValidation(app)
   registerBodyParsers(app)
   rememberCallers(app)
+  refuseSecondTokens(app)
   watchForwarding(app, context)
   logRequests(app)
   measureRequests(app, context)

@@ -9,7 +9,7 @@ import type { MetricsSettings } from './core/settings/monitoring.ts'
 import { createScrape, METRICS_MEDIA_TYPE } from './features/metrics/scrape.ts'
 import { requireMetricsToken } from './features/metrics/token.ts'
 import { bearerToken } from './http/bearer-token.ts'
-import { PROBLEM_MEDIA_TYPE, problemBody } from './http/problem-body.ts'
+import { CHALLENGES, PROBLEM_MEDIA_TYPE, problemBody } from './http/problem-body.ts'
 
 const PATH = '/metrics'
 const REQUEST_TIMEOUT_MS = 5 * SECOND
@@ -59,11 +59,11 @@ function refuseUnfit(request: IncomingMessage, token: string | undefined): void 
 
 function refuse(response: ServerResponse, code: ProblemCode, publicUrl: string): void {
   const { status } = PROBLEMS[code]
-  const challenge = code === 'access_token_invalid' ? 'Bearer error="invalid_token"' : 'Bearer'
+  const challenge = CHALLENGES[code]
   response
     .writeHead(status, {
       'content-type': `${PROBLEM_MEDIA_TYPE}; charset=utf-8`,
-      ...(status === 401 && { 'www-authenticate': challenge }),
+      ...(challenge && { 'www-authenticate': challenge }),
       ...(status === 405 && { allow: 'GET, HEAD' }),
     })
     .end(JSON.stringify(problemBody(code, { publicUrl, instance: PATH, requestId: newId() })))

@@ -31,9 +31,9 @@ export async function startServer(settings: Settings, log: Logger, isFirst: bool
   const context = await createContext(settings, systemClock, warn, tracing)
   try {
     const app = await createApp(context, log)
-    if (isFirst) await recordStart(context)
     const address = await listen(app, settings)
     if (isFirst) tellOfDocs(log, address, settings)
+    if (isFirst) void recordStart(context, log)
     flushCompileCache()
     const closeMetrics = await exposeMetrics(context, log).catch(async (error) => {
       await app.close()
@@ -53,9 +53,14 @@ export async function startServer(settings: Settings, log: Logger, isFirst: bool
   }
 }
 
-function recordStart({ db, clock, settings }: Context): Promise<void> {
+/** A database that cannot be written to for a while does not keep a server from starting. */
+async function recordStart({ db, clock, settings }: Context, log: Logger): Promise<void> {
   const detail = { version: VERSION, ...settings.described }
-  return recordEvent(db, clock.now(), { type: 'server.started', detail })
+  try {
+    await recordEvent(db, clock.now(), { type: 'server.started', detail })
+  } catch (err) {
+    log.warn({ err }, 'the start could not be written down in the audit log')
+  }
 }
 
 /** Tells the metrics where the settings say, unless that is a route of the app. What it takes is loaded only now. */

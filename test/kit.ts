@@ -1,5 +1,4 @@
 import { after, afterEach, before, describe } from 'node:test'
-import { pino } from 'pino'
 import { createApp } from '../src/app.ts'
 import { type Context, createContext, type Warn } from '../src/context.ts'
 import type { Clock, Timestamp } from '../src/core/clock.ts'
@@ -8,6 +7,7 @@ import type { TokenPair } from '../src/features/sessions/issue-tokens.ts'
 import type { App } from '../src/http/app-type.ts'
 import { createTestDatabase, DATABASES, type DatabaseKind } from './support/databases.ts'
 import { SECRET_KEY } from './support/secret-key.ts'
+import { createTestLog, rememberPasswords, rememberSecret } from './support/traces.ts'
 
 export const API = '/api/v1'
 export const PASSWORD = 'correct horse battery staple'
@@ -170,8 +170,9 @@ export async function startServer(
 }
 
 async function openServer(settings: Settings, clock: Clock, warn: Warn) {
+  for (const secret of [settings.secretKey, settings.secretKeyPrevious]) rememberSecret(secret)
   const context = await createContext(settings, clock, warn)
-  const app = await createApp(context, pino({ level: 'silent' }))
+  const app = await createApp(context, createTestLog())
   const close = async () => {
     await app.close()
     await context.close()
@@ -183,6 +184,7 @@ let people = 0
 
 function createCalls(call: Calls['call']): Calls {
   const post = async (path: string, given: Call): Promise<TokenPair> => {
+    rememberPasswords(given.json, given.form)
     const reply = await call('POST', path, given)
     if (reply.status !== 200) throw new Error(`${path}: ${reply.status} ${reply.text}`)
     return reply.body

@@ -7,9 +7,12 @@ import { Readable } from 'node:stream'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { parseArgs } from 'node:util'
-import { type CoverageReport, readCoverage, reportCoverage } from './support/coverage.ts'
+import { compareWithRun, findTaggedTests } from '../tools/assurance/tagged-tests.ts'
+import { type CheckReport, readCoverage, reportCoverage } from './support/coverage.ts'
+import { findLeaks } from './support/leaks.ts'
 import { type PostgresServer, sharedPrograms, startPostgres } from './support/postgres.ts'
 import { createTally, diagnostic, type Tally, type TestEvent } from './support/tally.ts'
+import { TRACES_VARIABLE } from './support/traces.ts'
 
 const HELP = `Usage: node test/run.ts [--full] [--no-coverage] [FILE or NAME...]
 
@@ -20,9 +23,10 @@ PostgreSQL is the server of TEST_DATABASE_URL, else one that is started for the 
 const ROOT = resolve(import.meta.dirname, '..')
 const MINUTE_MS = 60_000
 const GRACE_MS = 10_000
+const NOTHING: CheckReport = { passed: true, lines: [] }
 
 type Selection = { files: string[]; names: RegExp[] }
-type Run = Selection & { tally: Tally; signal: AbortSignal; coverage: string | undefined }
+type Run = Selection & { tally: Tally; signal: AbortSignal; coverage: string | undefined; isGated: boolean }
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
@@ -43,7 +47,7 @@ async function main(): Promise<boolean> {
   try {
     const coverage = gated ? join(folder, 'coverage') : undefined
     await setEnvironment(folder, server)
-    const passed = await runTests({ ...selection, tally, signal, coverage })
+    const passed = await runTests({ ...selection, tally, signal, coverage, isGated: gated })
     return passed && !signal.aborted
   } finally {
     await server?.stop()
@@ -68,8 +72,10 @@ async function selectTests(words: string[]): Promise<Selection> {
 /** What the tests' processes inherit; temporary files land in one folder that the run removes. */
 async function setEnvironment(folder: string, server: PostgresServer | undefined): Promise<void> {
   const temporary = join(folder, 'tmp')
-  await mkdir(temporary)
+  const traces = join(folder, 'traces')
+  for (const path of [temporary, traces]) await mkdir(path)
   process.env.TMPDIR = temporary
+  process.env[TRACES_VARIABLE] = traces
   if (flags.full) process.env.TEST_FULL = '1'
   if (server) Object.assign(process.env, { TEST_DATABASE_URL: server.url }, sharedPrograms(server))
 }
@@ -79,10 +85,12 @@ async function runTests(options: Run): Promise<boolean> {
   const events = async function* (): AsyncGenerator<TestEvent> {
     yield* runFiles(options)
     for (const line of options.tally.slowest(10)) yield diagnostic(`slow: ${line}`)
-    const coverage = await checkCoverage(options)
-    for (const line of coverage.lines) yield diagnostic(line, coverage.passed ? 'info' : 'error')
+    const checks = [await checkCoverage(options), checkAssurance(options), await checkTraces(options)]
+    for (const check of checks) {
+      for (const line of check.lines) yield diagnostic(line, check.passed ? 'info' : 'error')
+    }
     yield* options.tally.totals()
-    passed = coverage.passed && options.tally.passed()
+    passed = checks.every((check) => check.passed) && options.tally.passed()
   }
   const report = Readable.from(events()).compose(new spec())
   report.pipe(process.stdout, { end: false })
@@ -119,9 +127,25 @@ async function* runFiles({ files, names, tally, signal, coverage }: Run): AsyncG
 }
 
 /** Without the coverage of a run that was cut short, which would only say that it was. */
-async function checkCoverage({ coverage, signal }: Run): Promise<CoverageReport> {
-  if (coverage === undefined || signal.aborted) return { passed: true, lines: [] }
+async function checkCoverage({ coverage, signal }: Run): Promise<CheckReport> {
+  if (coverage === undefined || signal.aborted) return NOTHING
   return reportCoverage(await readCoverage(coverage, ROOT))
+}
+
+/** Whether every test that claims to show a requirement has run: docs/assurance names it. */
+function checkAssurance({ isGated, signal, tally }: Run): CheckReport {
+  if (!isGated || signal.aborted) return NOTHING
+  const lines = compareWithRun(findTaggedTests(), tally.passedTests())
+  return { passed: lines.length === 0, lines }
+}
+
+/** Whether no log, no output and no event holds a password, a key or a token that the tests have used. */
+async function checkTraces({ isGated, signal }: Run): Promise<CheckReport> {
+  if (signal.aborted) return NOTHING
+  const { leaks, summary, searched } = await findLeaks(process.env[TRACES_VARIABLE] ?? '')
+  const missing = Object.keys(searched).filter((kind) => isGated && searched[kind] === 0)
+  const lines = missing.map((kind) => `of the kind "${kind}" nothing was collected to look for secrets in`)
+  return { passed: leaks.length + lines.length === 0, lines: [summary, ...leaks, ...lines] }
 }
 
 /** Ends the run, with a line that says why, after so many minutes or when told to. */

@@ -40,6 +40,11 @@ export const PROBLEMS = {
     title: 'Invalid access token',
     detail: 'Could not validate credentials',
   },
+  token_sent_twice: {
+    status: 400,
+    title: 'Token sent twice',
+    detail: 'Send the access token in the Authorization header, and nowhere else',
+  },
   reauthentication_required: {
     status: 401,
     title: 'Recent sign-in required',

@@ -23,6 +23,21 @@ export function rememberCallers(app: App): void {
   })
 }
 
+/** Holds routes that take a bearer token to one way of sending it (RFC 6750 section 2): only the header is read. */
+export function refuseSecondTokens(app: App): void {
+  app.addHook('preValidation', (request, _reply, done) => {
+    const isElsewhere = holdsToken(request.query) || holdsToken(request.body)
+    const isTwice = isElsewhere && bearerToken(request) !== undefined && takesBearer(request)
+    done(isTwice ? new Problem('token_sent_twice') : undefined)
+  })
+}
+
+const holdsToken = (fields: unknown): boolean =>
+  typeof fields === 'object' && fields !== null && 'access_token' in fields
+
+const takesBearer = ({ routeOptions }: FastifyRequest): boolean =>
+  routeOptions.schema?.security?.some((scheme) => 'bearer' in scheme) ?? false
+
 /**
  * Who is calling.
  * @throws Problem `not_authenticated`, `access_token_invalid`, `inactive_user`

@@ -33,7 +33,7 @@ const HEADER_COMPONENTS = {
   Challenge: {
     description: 'What is asked for (RFC 6750 section 3, RFC 9470 section 3)',
     schema: { type: 'string', maxLength: 200 },
-    example: 'Bearer error="invalid_token"',
+    example: 'Bearer realm="postern", error="invalid_token"',
   },
   RetryAfter: {
     description: 'Seconds after which trying again makes sense',

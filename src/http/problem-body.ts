@@ -2,6 +2,21 @@ import { type FieldError, PROBLEMS, type ProblemCode } from '../core/problems.ts
 
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json'
 
+const BEARER = 'Bearer realm="postern"'
+
+/** RFC 6750 section 3: what is asked for, with one parameter at least. `error` only where a token was sent. */
+export const CHALLENGES: Partial<Record<ProblemCode, string>> = {
+  not_authenticated: BEARER,
+  invalid_credentials: BEARER,
+  refresh_token_invalid: BEARER,
+  refresh_token_reused: BEARER,
+  access_token_invalid: `${BEARER}, error="invalid_token"`,
+  token_sent_twice: `${BEARER}, error="invalid_request"`,
+  not_enough_permissions: `${BEARER}, error="insufficient_scope"`,
+  // RFC 9470 section 3
+  reauthentication_required: `${BEARER}, error="insufficient_user_authentication", max_age="300"`,
+}
+
 type Occurrence = {
   publicUrl: string
   /** The path that was asked for, as a URI reference. */

@@ -2,19 +2,8 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { Context } from '../context.ts'
 import { PROBLEMS, Problem, type ProblemCode } from '../core/problems.ts'
 import type { App } from './app-type.ts'
-import { PROBLEM_MEDIA_TYPE, problemBody } from './problem-body.ts'
+import { CHALLENGES, PROBLEM_MEDIA_TYPE, problemBody } from './problem-body.ts'
 import { validationErrors } from './validation.ts'
-
-/** RFC 6750 section 3: what a 401 asks for. `error` only where a token was sent. */
-const CHALLENGES: Partial<Record<ProblemCode, string>> = {
-  not_authenticated: 'Bearer',
-  invalid_credentials: 'Bearer',
-  refresh_token_invalid: 'Bearer',
-  refresh_token_reused: 'Bearer',
-  access_token_invalid: 'Bearer error="invalid_token"',
-  // RFC 9470 section 3
-  reauthentication_required: 'Bearer error="insufficient_user_authentication", max_age="300"',
-}
 
 /** What Fastify refuses by itself, by its error code. */
 const FASTIFY_PROBLEMS: Record<string, ProblemCode> = {

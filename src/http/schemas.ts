@@ -59,6 +59,7 @@ export const INPUT_PROBLEMS = [
 export const AUTHENTICATION_PROBLEMS = [
   'not_authenticated',
   'access_token_invalid',
+  'token_sent_twice',
   'inactive_user',
   'database_unavailable',
 ] as const

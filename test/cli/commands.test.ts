@@ -171,7 +171,7 @@ onEachDatabase('postern users', ({ start }) => {
     assert.equal(events.length, 1)
   })
 
-  it('sessions end: of one user, then of all', async () => {
+  it('[V7.4.5] sessions end: of one user, then of all', async () => {
     const server = await start()
     const env = cliEnv(server)
     const [ada, bob] = [

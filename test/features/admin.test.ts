@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { API, onSharedServer, type Person, type TestServer } from '../kit.ts'
-import { ACCESS_TOKEN_INVALID, assertProblem, assertUncached, NOT_AUTHENTICATED } from '../support/replies.ts'
+import {
+  ACCESS_TOKEN_INVALID,
+  assertProblem,
+  assertUncached,
+  NOT_AUTHENTICATED,
+  NOT_ENOUGH_PERMISSIONS,
+} from '../support/replies.ts'
 
 const ADMIN_ONLY = `${API}/users/admin-only`
 
@@ -17,10 +23,12 @@ onSharedServer('admin-only', (server) => {
     assert.deepEqual(reply.body, { message: `Hello, ${admin.username}: you are a superuser`, user })
   })
 
-  it('[V8.2.1] others get 403, and who is not signed in 401', async () => {
+  it('[V8.2.1] [RFC6750-3.1a] others get 403 with error="insufficient_scope", and who is not signed in 401', async () => {
     const { tokens } = await server().register()
-    const refused = { status: 403, code: 'not_enough_permissions', detail: 'Not enough permissions' }
-    assertProblem(await server().call('GET', ADMIN_ONLY, { token: tokens.access_token }), refused)
+    assertProblem(
+      await server().call('GET', ADMIN_ONLY, { token: tokens.access_token }),
+      NOT_ENOUGH_PERMISSIONS,
+    )
     assertProblem(await server().call('GET', ADMIN_ONLY), NOT_AUTHENTICATED)
     assertProblem(await server().call('GET', ADMIN_ONLY, { token: 'x' }), ACCESS_TOKEN_INVALID)
   })

@@ -114,6 +114,36 @@ onSharedServer(
       }
     })
 
+    it('[V7.2.4] a sign-in or a registration by cookie ends the session that the browser had, and no other', async () => {
+      const { username, tokens: elsewhere } = await server().register()
+      const form = { username, password: PASSWORD }
+      const first = await call('login?transport=cookie', { form, origin: OWN })
+      const cookie = cookieOf(first)
+      const second = await call('login?transport=cookie', { form, origin: OWN, cookie })
+      assert.notEqual(cookieOf(second), cookie)
+      assertProblem(await server().me(first.body.access_token), ACCESS_TOKEN_INVALID)
+      assertProblem(await call('refresh', { cookie, origin: OWN }), REFRESH_TOKEN_INVALID)
+
+      const json = { username: `${username}.new`, email: `new.${username}@example.com`, password: PASSWORD }
+      const kept = cookieOf(second)
+      const third = await call('register?transport=cookie', { json, origin: OWN, cookie: kept })
+      assertProblem(await server().me(second.body.access_token), ACCESS_TOKEN_INVALID)
+      for (const pair of [elsewhere, third.body])
+        assert.equal((await server().me(pair.access_token)).status, 200)
+
+      const newest = cookieOf(third)
+      const wrong = { ...json, password: 'a wrong one' }
+      assert.equal(
+        (await call('login?transport=cookie', { form: wrong, origin: OWN, cookie: newest })).status,
+        401,
+      )
+      for (const bad of [`${newest}x`, 'x', elsewhere.access_token]) {
+        assert.equal((await call('login?transport=cookie', { form, origin: OWN, cookie: bad })).status, 200)
+      }
+      assert.equal((await call('login', { form, cookie: newest })).status, 200, 'not by cookie')
+      assert.equal((await server().me(third.body.access_token)).status, 200, 'still signed in')
+    })
+
     it('with the token in the body no origin is asked for, at any route', async () => {
       const { username } = await server().register()
       for (const query of ['', '?transport=body']) {

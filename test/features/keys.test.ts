@@ -3,9 +3,10 @@ import { it } from 'node:test'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import { createContext } from '../../src/context.ts'
 import { ALGORITHMS } from '../../src/core/security/algorithms.ts'
-import type { Settings } from '../../src/core/settings.ts'
+import { loadSettings, type Settings } from '../../src/core/settings.ts'
 import { onEachDatabase, onSharedServer, type TestServer } from '../kit.ts'
 import { assertTokenPair } from '../support/replies.ts'
+import { SECRET_KEY } from '../support/secret-key.ts'
 import { claimsOf, headerOf } from '../support/tokens.ts'
 
 const SECRETS = ['Zk1vX8-0bT5nZ2rL7wY4mD9sF6hJ1cP_aGeUiOxQ', 'Yj2vX8-0bT5nZ2rL7wY4mD9sF6hJ1cP_aGeUiOxW']
@@ -32,7 +33,7 @@ for (const algorithm of Object.keys(ALGORITHMS) as Settings['algorithm'][]) {
         assert.equal((await server().me(next.body.access_token)).status, 200)
       })
 
-      it('[V11.2.3] [RFC8725-3.1b] the key set has the public key with alg, use and kid, and nothing private', async () => {
+      it('[V11.2.3] [RFC8725-3.1b] [RFC9068-2.1a] [RFC8725-3.2] the key set has the public key with alg, use and kid, and nothing private', async () => {
         const reply = await getJwks(server())
         assert.equal(reply.status, 200)
         assert.equal(reply.headers['cache-control'], 'public, max-age=300')
@@ -56,6 +57,14 @@ for (const algorithm of Object.keys(ALGORITHMS) as Settings['algorithm'][]) {
   )
 }
 
+it('[RFC8725-3.2] ALGORITHM is one of five current ones: none, SHA-1 and all that is not known stop the start', () => {
+  const load = (ALGORITHM: string) =>
+    loadSettings({ env: { ALGORITHM, SECRET_KEY }, directory: '/nonexistent' })
+  for (const algorithm of Object.keys(ALGORITHMS)) assert.equal(load(algorithm).settings.algorithm, algorithm)
+  const refused = ['none', 'None', 'RS1', 'HS1', 'HS512', 'ES256K', 'RSA1_5', 'rs256', 'RS256,none']
+  for (const algorithm of refused) assert.throws(() => load(algorithm), /ALGORITHM/)
+})
+
 onEachDatabase('keys', ({ start }) => {
   it('an API verifies access tokens with nothing but the published address of the keys', async () => {
     const server = await start()
@@ -70,7 +79,7 @@ onEachDatabase('keys', ({ start }) => {
     await assert.rejects(jwtVerify(tokens.refresh_token, keys, { ...expected, currentDate }))
   })
 
-  it('[V11.2.2] [V13.3.4] ALGORITHM can be changed without signing anyone out, there and back', async () => {
+  it('[V11.2.2] [V13.3.4] [RFC8725-3.2] ALGORITHM can be changed without signing anyone out, there and back', async () => {
     const server = await start()
     const { tokens } = await server.register()
     await server.restart({ algorithm: 'EdDSA' })

@@ -103,6 +103,7 @@ onSharedServer('login', (server) => {
     for (const [username, password] of [
       ['admin', 'admin'],
       ['root', 'root'],
+      ['sa', 'sa'],
       ['postern', 'postern'],
       ['test', 'password'],
       ['admin@example.com', 'changeme'],

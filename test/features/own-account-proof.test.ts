@@ -17,7 +17,7 @@ const ME = `${API}/users/me`
 const REAUTHENTICATION_REQUIRED = {
   status: 401,
   code: 'reauthentication_required',
-  challenge: 'Bearer error="insufficient_user_authentication", max_age="300"',
+  challenge: 'Bearer realm="postern", error="insufficient_user_authentication", max_age="300"',
 }
 
 onEachDatabase('proof for a new address', ({ start }) => {

@@ -75,11 +75,15 @@ describe('METRICS_PORT', () => {
       assert.equal(reply.headers.get('content-type'), 'application/problem+json; charset=utf-8')
       return [reply.status, code, reply.headers.get('www-authenticate')]
     }
-    assert.deepEqual(await status(), [401, 'not_authenticated', 'Bearer'])
-    const invalid = [401, 'access_token_invalid', 'Bearer error="invalid_token"']
+    assert.deepEqual(await status(), [401, 'not_authenticated', 'Bearer realm="postern"'])
+    const invalid = [401, 'access_token_invalid', 'Bearer realm="postern", error="invalid_token"']
     for (const wrong of [`Bearer ${TOKEN}x`, 'Bearer', 'bearer x'])
       assert.deepEqual(await status(wrong), invalid)
-    assert.deepEqual(await status(`Basic ${btoa(`x:${TOKEN}`)}`), [401, 'not_authenticated', 'Bearer'])
+    assert.deepEqual(await status(`Basic ${btoa(`x:${TOKEN}`)}`), [
+      401,
+      'not_authenticated',
+      'Bearer realm="postern"',
+    ])
   })
 
   const outside = Object.values(networkInterfaces())

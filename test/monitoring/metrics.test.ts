@@ -36,13 +36,13 @@ onEachDatabase('metrics', ({ start, kind }) => {
     const server = await start(WITH_ROUTE)
     const { tokens } = await server.register()
     const without = await server.call('GET', '/metrics')
-    assertProblem(without, { status: 401, code: 'not_authenticated', challenge: 'Bearer' })
+    assertProblem(without, { status: 401, code: 'not_authenticated', challenge: 'Bearer realm="postern"' })
     for (const token of ['', 'x', TOKEN.slice(1), `${TOKEN}x`, TOKEN.toLowerCase(), tokens.access_token]) {
       const wrong = await server.call('GET', '/metrics', { token })
       assertProblem(wrong, {
         status: 401,
         code: 'access_token_invalid',
-        challenge: 'Bearer error="invalid_token"',
+        challenge: 'Bearer realm="postern", error="invalid_token"',
       })
     }
     assert.equal((await server.call('GET', `/metrics?token=${TOKEN}`)).status, 401)

@@ -2,7 +2,12 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { API, onSharedServer } from '../kit.ts'
 import { type Described, documentedCodes, documentOf, operationsOf } from '../support/openapi.ts'
-import { ACCESS_TOKEN_INVALID, assertProblem, NOT_AUTHENTICATED } from '../support/replies.ts'
+import {
+  ACCESS_TOKEN_INVALID,
+  assertProblem,
+  NOT_AUTHENTICATED,
+  NOT_ENOUGH_PERMISSIONS,
+} from '../support/replies.ts'
 
 /** What anybody may call; everything else asks who is calling. */
 const PUBLIC = [
@@ -72,11 +77,7 @@ onSharedServer('every operation', (server) => {
     assert.ok(forSuperusers.length > 0)
     const person = await server().register()
     for (const described of forSuperusers) {
-      assertProblem(await call(described, person.tokens.access_token), {
-        status: 403,
-        code: 'not_enough_permissions',
-        detail: 'Not enough permissions',
-      })
+      assertProblem(await call(described, person.tokens.access_token), NOT_ENOUGH_PERMISSIONS)
     }
     const { db } = server().context
     await db

@@ -1,4 +1,5 @@
 import { fileVariable, VARIABLE_NAMES } from '../../src/core/settings/variables.ts'
+import { keepTrace } from './traces.ts'
 
 export type Env = Readonly<Record<string, string>>
 
@@ -20,5 +21,6 @@ export function inheritedEnvironment(): NodeJS.ProcessEnv {
 export function collect(stream: NodeJS.ReadableStream | null): () => string {
   const chunks: Buffer[] = []
   stream?.on('data', (chunk: Buffer) => chunks.push(chunk))
+  stream?.once('close', () => keepTrace('output', Buffer.concat(chunks).toString()))
   return () => Buffer.concat(chunks).toString()
 }

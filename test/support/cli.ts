@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { TestServer } from '../kit.ts'
 import { collect, type Env, inheritedEnvironment } from './child-process.ts'
+import { rememberSecret } from './traces.ts'
 
 const LAUNCHER = resolve(import.meta.dirname, '../../bin/postern.js')
 const TIMEOUT_MS = 60_000
@@ -41,6 +42,8 @@ export async function run(
     killSignal: 'SIGKILL',
   })
   const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)]
+  // What a command is told this way is a password.
+  rememberSecret(input.toString().trim())
   // It may end without reading.
   child.stdin.on('error', () => {})
   child.stdin.end(input)

@@ -73,10 +73,11 @@ const LINES_WANTED = 0.95
 const EVERY_BRANCH = ['src/core/security/', 'src/features/sessions/']
 const SHOWN = 20
 
-export type CoverageReport = { passed: boolean; lines: string[] }
+/** What a check after the tests found. */
+export type CheckReport = { passed: boolean; lines: string[] }
 
 /** Checks the gate: 95 % of all lines, and every branch where tokens and sessions are decided. */
-export function reportCoverage(files: FileCoverage[]): CoverageReport {
+export function reportCoverage(files: FileCoverage[]): CheckReport {
   const total = files.reduce((sum, file) => sum + file.codeLines, 0)
   const missing = files.reduce((sum, file) => sum + file.uncoveredLines.length, 0)
   const share = total === 0 ? 1 : 1 - missing / total

@@ -3,11 +3,14 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { DatabaseSettings } from '../../src/database/connection.ts'
+import { keepPostgresEvents, keepSqliteEvents } from './kept-events.ts'
 import { query } from './query.ts'
 
-/** What every suite over a database runs on: `for (const kind of DATABASES) describe(...)`. */
-export const DATABASES = ['sqlite', 'postgres'] as const
-export type DatabaseKind = (typeof DATABASES)[number]
+export type DatabaseKind = 'sqlite' | 'postgres'
+/** What every suite over a database runs on: `for (const kind of DATABASES) describe(...)`. Both, but where TEST_DATABASE names one: mutation tests, which run each suite some hundred times. */
+export const DATABASES = (['sqlite', 'postgres'] as const).filter(
+  (kind) => process.env.TEST_DATABASE === undefined || process.env.TEST_DATABASE === kind,
+)
 
 export type TestDatabase = {
   settings: DatabaseSettings
@@ -28,7 +31,10 @@ async function createSqlite(): Promise<TestDatabase> {
   return {
     settings: { kind: 'sqlite', file },
     url: `sqlite:///${file}`,
-    drop: () => rm(folder, { recursive: true, force: true }),
+    async drop() {
+      keepSqliteEvents(file)
+      await rm(folder, { recursive: true, force: true })
+    },
   }
 }
 
@@ -41,6 +47,7 @@ async function createPostgres(): Promise<TestDatabase> {
     settings: { kind: 'postgres', url: url.href, poolSize: 10, preparedStatements: true },
     url: url.href,
     async drop() {
+      await keepPostgresEvents(url.href)
       await query(serverUrl(), `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
     },
   }

@@ -100,7 +100,8 @@ export function createReplyChecker(
     assert.ok(body.type.endsWith(`/problems/${body.code}`))
     assert.equal(body.request_id, reply.headers['x-request-id'])
     assert.equal(reply.headers['cache-control'], 'no-store')
-    assert.equal(reply.headers['www-authenticate'] !== undefined, status === 401)
+    const challenges = CHALLENGED.includes(body.code) || status === 401
+    assert.equal(reply.headers['www-authenticate'] !== undefined, challenges)
     const known = [...ANYWHERE_PROBLEMS, ...(described ? documentedCodes(described.operation) : [])]
     assert.ok(known.includes(body.code), `${body.code} is not documented`)
   }
@@ -132,4 +133,6 @@ export function createReplyChecker(
   }
 }
 
+/** Beside every 401 (RFC 6750 section 3.1). */
+const CHALLENGED = ['token_sent_twice', 'not_enough_permissions']
 const PROBLEM_MEMBERS = ['code', 'detail', 'instance', 'request_id', 'status', 'title', 'type']

@@ -58,25 +58,37 @@ export const NOT_AUTHENTICATED = {
   status: 401,
   code: 'not_authenticated',
   detail: 'Could not validate credentials',
-  challenge: 'Bearer',
+  challenge: 'Bearer realm="postern"',
 }
 export const ACCESS_TOKEN_INVALID = {
   status: 401,
   code: 'access_token_invalid',
   detail: 'Could not validate credentials',
-  challenge: 'Bearer error="invalid_token"',
+  challenge: 'Bearer realm="postern", error="invalid_token"',
+}
+export const TOKEN_SENT_TWICE = {
+  status: 400,
+  code: 'token_sent_twice',
+  detail: 'Send the access token in the Authorization header, and nowhere else',
+  challenge: 'Bearer realm="postern", error="invalid_request"',
+}
+export const NOT_ENOUGH_PERMISSIONS = {
+  status: 403,
+  code: 'not_enough_permissions',
+  detail: 'Not enough permissions',
+  challenge: 'Bearer realm="postern", error="insufficient_scope"',
 }
 export const INVALID_CREDENTIALS = {
   status: 401,
   code: 'invalid_credentials',
   detail: 'Incorrect username or password',
-  challenge: 'Bearer',
+  challenge: 'Bearer realm="postern"',
 }
 export const REFRESH_TOKEN_INVALID = {
   status: 401,
   code: 'refresh_token_invalid',
   detail: 'Invalid refresh token',
-  challenge: 'Bearer',
+  challenge: 'Bearer realm="postern"',
 }
 export const USERNAME_TAKEN = {
   status: 400,

@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { collect, type Env, inheritedEnvironment } from './child-process.ts'
+import { keepSqliteEvents } from './kept-events.ts'
 import { findFreePort } from './postgres.ts'
+import { rememberPasswords, rememberSecret } from './traces.ts'
 
 const MAIN = resolve(import.meta.dirname, '../../src/main.ts')
 
@@ -112,7 +114,7 @@ export async function spawnServer(env: Env = {}, options: ProcessOptions = {}): 
     const timer = setTimeout(() => child.kill('SIGKILL'), STOP_WITHIN_MS)
     const exit = await exited
     clearTimeout(timer)
-    if (options.folder === undefined) await rm(folder, { recursive: true, force: true })
+    if (options.folder === undefined) await removeFolder(folder)
     return exit
   }
   return {
@@ -147,12 +149,13 @@ export async function runToExit(
   const timer = setTimeout(() => child.kill('SIGKILL'), FAIL_WITHIN_MS)
   const exit = await exited
   clearTimeout(timer)
-  if (options.folder === undefined) await rm(folder, { recursive: true, force: true })
+  if (options.folder === undefined) await removeFolder(folder)
   return { ...exit, stdout: stdout(), stderr: stderr(), ms: performance.now() - startedAt }
 }
 
 async function spawnMain(env: Env, options: ProcessOptions): Promise<Spawned> {
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'postern-server-')))
+  for (const secret of [env.SECRET_KEY, env.SECRET_KEY_PREVIOUS]) rememberSecret(secret)
   const child = spawn(process.execPath, [...(options.nodeOptions ?? []), MAIN], {
     cwd: folder,
     env: { ...inheritedEnvironment(), RATE_LIMITS: 'false', ...env },
@@ -165,6 +168,11 @@ async function spawnMain(env: Env, options: ProcessOptions): Promise<Spawned> {
     return { code, signal }
   })
   return { child, folder, exited, stdout: collect(child.stdout), stderr: collect(child.stderr) }
+}
+
+async function removeFolder(folder: string): Promise<void> {
+  keepSqliteEvents(join(folder, 'data/postern.db'))
+  await rm(folder, { recursive: true, force: true })
 }
 
 function parseLog(stdout: string): LogLine[] {
@@ -203,6 +211,7 @@ async function waitUntil(url: string, { child, stderr }: Spawned, status: number
 
 async function send(url: string, method: string, path: string, call: ProcessCall = {}): Promise<Reply> {
   const { json, form, token, headers, signal } = call
+  rememberPasswords(json, form)
   const body = json === undefined ? form && new URLSearchParams(form) : JSON.stringify(json)
   const reply = await fetch(new URL(path, url), {
     method,

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { pino } from 'pino'
 import { createApp } from '../../src/app.ts'
 import { type Context, createContext } from '../../src/context.ts'
 import { API, type Call, inject, type Reply, type TestServer } from '../kit.ts'
 import { claimsOf } from './tokens.ts'
+import { createTestLog } from './traces.ts'
 
 export const HOME = { ip: '192.0.2.1', userAgent: 'owner/1.0' }
 /** The same device on another network. */
@@ -70,7 +70,7 @@ export type Node = {
 
 /** A further app over a context, such as one with a part held back. */
 export async function createNode(context: Context): Promise<Node> {
-  const app = await createApp(context, pino({ level: 'silent' }))
+  const app = await createApp(context, createTestLog())
   const call: Node['call'] = (method, path, from) => inject(app, method, path, { ...HOME, ...from })
   return {
     context,

@@ -1,5 +1,6 @@
 import type { EventData } from 'node:test'
 import type { TestEvent } from 'node:test/reporters'
+import type { RunTest } from '../../tools/assurance/tagged-tests.ts'
 
 export type { TestEvent }
 
@@ -15,6 +16,8 @@ export type Tally = {
   /** The totals of all runs, in the form and order of node's own. */
   totals(): TestEvent[]
   slowest(count: number): string[]
+  /** The tests that ran and passed; no suites, nothing that was skipped or is still to be done. */
+  passedTests(): RunTest[]
   /** Test files begun and not ended. */
   running(): string[]
 }
@@ -25,6 +28,7 @@ export function createTally(): Tally {
   const durations = new Map<string, { label: string; ms: number }>()
   const parents = new Set<string>()
   const running = new Set<string>()
+  const passedTests: RunTest[] = []
   let tests = 0
 
   const takeTotal = (message: string): boolean => {
@@ -39,6 +43,10 @@ export function createTally(): Tally {
     if (parentId) parents.add(`${file}:${parentId}`)
     durations.set(`${file}:${testId}`, { label: `${name} (${shorten(file)})`, ms: details.duration_ms })
   }
+  const takePass = ({ name, details, skip, todo, ...place }: EventData.TestPass): void => {
+    if (details.type === 'suite' || skip !== undefined || todo !== undefined) return
+    passedTests.push({ name, file: shorten(place.entryFile ?? place.file ?? '') })
+  }
 
   return {
     take({ type, data }) {
@@ -46,6 +54,7 @@ export function createTally(): Tally {
       if (type === 'test:dequeue' && isFile(data)) running.add(shorten(data.name))
       if (type === 'test:complete' && isFile(data)) running.delete(shorten(data.name))
       if (type === 'test:pass' || type === 'test:fail') takeResult(data)
+      if (type === 'test:pass') takePass(data)
       return true
     },
     passed: () => totals.get('fail') === 0 && totals.get('cancelled') === 0 && tests > 0,
@@ -57,6 +66,7 @@ export function createTally(): Tally {
         .sort((a, b) => b.ms - a.ms)
         .slice(0, count)
         .map(({ label, ms }) => `${(ms / 1000).toFixed(2)} s  ${label}`),
+    passedTests: () => passedTests,
     running: () => [...running],
   }
 }

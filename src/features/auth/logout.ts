@@ -45,6 +45,16 @@ export async function identifySession(
   return { sessionId, userId }
 }
 
+/** Ends the session of the refresh token that a browser held when it signed in again: nobody has that token any more. */
+export async function endReplacedSession(
+  context: Context,
+  refreshToken: string,
+  caller: Caller,
+): Promise<void> {
+  const claims = context.tokens.verifyRefresh(refreshToken)
+  if (claims) await endSession(context, claims.sid, 'signed_in_again', caller)
+}
+
 /** Whether a refresh token belongs to what was signed out. */
 export function isSignedOut(
   { tokens }: Context,

@@ -20,7 +20,7 @@ import type { TokenPair as Tokens } from '../sessions/issue-tokens.ts'
 import { refreshSession } from '../sessions/refresh.ts'
 import { identifierKey } from '../users/names.ts'
 import { login } from './login.ts'
-import { identifySession, isSignedOut, type LogoutScope, logout } from './logout.ts'
+import { endReplacedSession, identifySession, isSignedOut, type LogoutScope, logout } from './logout.ts'
 import { register } from './register.ts'
 import {
   LoginRequest,
@@ -39,6 +39,12 @@ export async function authRouter(app: App, context: Context, limits: Limits): Pr
   await acceptForms(app)
   await acceptCookies(app)
   const { settings } = context
+
+  /** Ends the session whose cookie the new one takes the place of. */
+  const endReplaced = async (request: FastifyRequest): Promise<void> => {
+    const replaced = readRefreshCookie(request)
+    if (replaced !== undefined) await endReplacedSession(context, replaced, request.caller)
+  }
 
   /** The reply with what is to be kept in the body or, for browsers, in cookies. */
   const deliver = (
@@ -87,7 +93,9 @@ export async function authRouter(app: App, context: Context, limits: Limits): Pr
       const { captcha_token: captchaToken, ...newUser } = request.body
       await limits.take({ caller, reply }, 'register-address', [addressOf(caller)])
       await limits.take({ caller, reply }, 'register-server', [], settings.hashConcurrency)
-      return deliver(reply, await register(context, newUser, { captchaToken, caller }), transport)
+      const pair = await register(context, newUser, { captchaToken, caller })
+      if (transport === 'cookie') await endReplaced(request)
+      return deliver(reply, pair, transport)
     },
   )
 
@@ -127,7 +135,9 @@ export async function authRouter(app: App, context: Context, limits: Limits): Pr
       const deviceToken = request.body.device_token ?? readDeviceCookie(request)
       const admit = admitBy(limits, { caller, reply }, identifierKey(identifier), settings.hashConcurrency)
       const signIn = { identifier, password, deviceToken, captchaToken, caller }
-      return deliver(reply, await login(context, signIn, admit), transport)
+      const pair = await login(context, signIn, admit)
+      if (transport === 'cookie') await endReplaced(request)
+      return deliver(reply, pair, transport)
     },
   )
 

@@ -8,6 +8,7 @@ import { isAlive, type Liveness } from './queries.ts'
 /** Why a session ended before its time. */
 export type EndReason =
   | 'logout'
+  | 'signed_in_again'
   | 'ended_by_user'
   | 'ended_by_operator'
   | 'reuse_detected'

@@ -162,7 +162,7 @@ test('[RFC8725-3.1b] a key is refused for an algorithm that it does not fit', ()
   refuses([stored('EdDSA', generateKeyPairSync('x25519'))], /does not fit EdDSA/)
 })
 
-test('[ATK-weakkey] an RSA key below 2048 bits is refused', () => {
+test('[RFC8725-3.5] [ATK-weakkey] an RSA key below 2048 bits is refused', () => {
   refuses([stored('RS256', generateKeyPairSync('rsa', { modulusLength: 1024 }))], /does not fit RS256/)
   refuses([stored('PS256', generateKeyPairSync('rsa', { modulusLength: 1024 }))], /does not fit PS256/)
 })

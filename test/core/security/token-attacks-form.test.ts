@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createPublicKey } from 'node:crypto'
 import { test } from 'node:test'
+import { deflateRawSync } from 'node:zlib'
 import { CompactEncrypt } from 'jose'
 import { deriveKey } from '../../../src/core/security/secrets.ts'
 import {
@@ -193,9 +194,10 @@ const encrypted = (
     .encrypt(key)
 
 attack(
-  '[RFC8725bis-3.3] what anyone can encrypt to our public key does not count as signed',
+  '[RFC8725bis-3.3] [RFC8725-3.3] what anyone can encrypt to our public key does not count as signed',
   async (victim) => {
-    const contents = [victim.token, JSON.stringify(victim.claims)]
+    const altered = `${victim.token.slice(0, -4)}AAAA`
+    const contents = [victim.token, altered, JSON.stringify(victim.claims)]
     const recipients = victim.issuer.keyring.jwks.keys.filter(({ kty }) => kty !== 'OKP')
     const toPublicKey = recipients.flatMap((jwk) => {
       const alg = jwk.kty === 'EC' ? 'ECDH-ES' : 'RSA-OAEP-256'
@@ -282,4 +284,26 @@ test('a token of exactly 4096 characters is accepted, one of a character more is
   assert.deepEqual(access.issuer.tokens.verifyAccess(longest), access.claims)
   assertRefused(access, next)
   assert.equal(split(longest).header, access.header)
+})
+
+/** Encrypted to nobody: what costs time or memory would do so before anything is decrypted. */
+const bomb = (header: Record<string, unknown>, ciphertext: Buffer): string =>
+  [header, Buffer.alloc(40), Buffer.alloc(12), ciphertext, Buffer.alloc(16)].map(encode).join('.')
+
+test('[RFC8725bis-3.13] [RFC8725bis-3.15] a JWE that asks for two billion rounds, or swells to megabytes, is refused in less than 50 ms', async () => {
+  const zeros = deflateRawSync(Buffer.alloc(16 * 2 ** 20))
+  for (const victim of createVictims(await createIssuer('ES256'))) {
+    const { typ } = victim.headerJson
+    const slow = { alg: 'PBES2-HS256+A128KW', enc: 'A128GCM', p2c: 2 ** 31 - 1, p2s: 'c2FsdA', typ }
+    const swelling = { alg: 'dir', enc: 'A128GCM', zip: 'DEF', typ, kid: victim.key.kid }
+    const tokens = [
+      bomb(slow, Buffer.from(victim.token)),
+      bomb(swelling, zeros),
+      `${encode(swelling)}.${zeros.toString('base64url')}.${victim.signature}`,
+      victim.resign({ header: { ...victim.headerJson, zip: 'DEF' }, payload: zeros }),
+    ]
+    for (const token of tokens) {
+      assert.ok(Math.min(...[1, 2, 3].map(() => refusalMillis(victim, token))) < 50)
+    }
+  }
 })

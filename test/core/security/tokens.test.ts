@@ -129,7 +129,7 @@ test('claims that a newer release adds are no obstacle, and are not handed on', 
   }
 })
 
-test('[V9.2.1] a token holds until the second of its exp, without leeway', () => {
+test('[V9.2.1] [RFC9068-4b] a token holds until the second of its exp, without leeway', () => {
   const { tokens, clock } = es256
   const access = tokens.signAccess(accessClaims({ exp: NOW_SECONDS + 60 }))
   const refresh = tokens.signRefresh(refreshClaims({ exp: NOW_SECONDS + 60 }))
