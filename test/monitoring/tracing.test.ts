@@ -132,7 +132,7 @@ describe('traces', () => {
     const collector = await collect()
     const database = await createTestDatabase('postgres')
     const server = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, DATABASE_URL: database.url })
-    await server.call('GET', `/nowhere/${CANARY}?token=${CANARY}`)
+    await server.call('GET', `/nowhere/at-all?token=${CANARY}`)
     await server.call('GET', `/problems/not_found?token=${CANARY}`)
     const unknown = await collector.waitFor(isNamed('GET unknown'))
     assert.equal(toRecord(unknown.attributes)['http.response.status_code'], 404)
