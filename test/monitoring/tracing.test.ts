@@ -155,19 +155,16 @@ describe('traces', () => {
       token: access_token,
       json: { email: 'canary-other@example.com', current_password: CANARY },
     })
-    for (const header of ['traceparent', 'tracestate', 'baggage', 'user-agent', 'referer', 'x-request-id!']) {
-      const headers = { [header.replace('!', '')]: CANARY, cookie: `__Host-postern_refresh=${CANARY}` }
-      await server.call('GET', `/api/v1/users/me?access_token=${access_token}`, { token: CANARY, headers })
+    // Without the request id, which is the client's to choose, and in the log as well.
+    for (const header of ['traceparent', 'tracestate', 'baggage', 'user-agent', 'referer']) {
+      const headers = { [header]: CANARY, cookie: `__Host-postern_refresh=${CANARY}` }
+      await server.call('GET', `/api/v1/users/me?token=${access_token}`, { token: CANARY, headers })
     }
     await server.stop()
     const sent = JSON.stringify([collector.spans(), collector.resources])
     assert.ok(collector.spans().length > 10)
-    const attributes = collector.spans().map((span) => toRecord(span.attributes))
-    for (const secret of ['@example.com', ADA.username, access_token, refresh_token, SECRET_KEY])
+    for (const secret of ['@example.com', ADA.username, access_token, refresh_token, SECRET_KEY, CANARY])
       assert.ok(!sent.includes(secret), secret)
-    // A well-formed request id is the client's to choose, and in the log as well.
-    for (const { 'postern.request_id': _, ...others } of attributes)
-      assert.ok(!JSON.stringify(others).includes(CANARY))
   })
 
   it('are of the share that is asked for; a caller may have less of it, and not more', async () => {
