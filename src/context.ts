@@ -1,6 +1,5 @@
 import { type Clock, systemClock } from './core/clock.ts'
 import { createMetrics, type Metrics } from './core/metrics.ts'
-import { StartupError } from './core/problems.ts'
 import { createKeyring, type Keyring } from './core/security/keyring.ts'
 import { createPasswords, type Passwords } from './core/security/passwords.ts'
 import { createPseudonyms, type Pseudonym } from './core/security/pseudonyms.ts'
@@ -13,6 +12,7 @@ import { type Database, openDatabase } from './database/connection.ts'
 import { migrate } from './database/migrate.ts'
 import type { Db } from './database/tables.ts'
 import { openAuditLog, recordMigrations } from './features/audit/open-audit-log.ts'
+import { type Captcha, createCaptcha } from './features/auth/captcha.ts'
 import { loadSigningKeys } from './features/keys/signing-keys.ts'
 import { createPwnedPasswords, type PwnedPasswords } from './features/passwords/pwned-passwords.ts'
 import { observeHashes, observeStatements } from './observers.ts'
@@ -28,6 +28,8 @@ export type Context = Readonly<{
   passwords: Passwords
   /** Undefined where PWNED_PASSWORDS_URL is unset. */
   pwnedPasswords: PwnedPasswords | undefined
+  /** Undefined where no captcha is set up. */
+  captcha: Captcha | undefined
   tokens: Tokens
   /** Of the chain of audit events. */
   chainKey: Buffer
@@ -39,9 +41,6 @@ export type Context = Readonly<{
   /** Closes what the context has opened. */
   close(): Promise<void>
 }>
-
-const FOREIGN_CHAIN_KEY =
-  'The key of the audit log was sealed with another SECRET_KEY: set that one, or set it as SECRET_KEY_PREVIOUS'
 
 /** What an operator's command works with: no keys, so the server's secret is not needed. */
 export type OperatorContext = Pick<Context, 'database' | 'db' | 'clock' | 'passwords' | 'pwnedPasswords'> &
@@ -76,10 +75,9 @@ export async function createContext(
     const chainKey = await openAuditLog(database.db, clock, settings)
     await recordMigrations(database.db, clock, migrated)
     const signingKeys = await loadSigningKeys(database, clock, settings)
-    if (!chainKey) throw new StartupError(FOREIGN_CHAIN_KEY)
     const keyring = createKeyring({ ...settings, signingKeys })
     const { publicUrl } = settings
-    const counters = await openCounters(settings.rateLimitUrl, database, clock)
+    const counters = await openCounters(settings.rateLimitUrl, database, { clock, warn })
     return {
       settings,
       database,
@@ -92,6 +90,7 @@ export async function createContext(
         onHashed: observeHashes(metrics, tracing),
       }),
       pwnedPasswords: createPwnedPasswords(settings.pwnedPasswordsUrl, { clock, warn }),
+      captcha: createCaptcha(settings.captcha, { clock, warn }),
       tokens: createTokens({
         keyring,
         clock,

@@ -6,6 +6,8 @@ export type Caller = {
   ip: string
   userAgent: string
   requestId: string
+  /** Whether the address may be that of a proxy, with any number of clients behind it. */
+  isShared?: boolean
   /** Who it turned out to be, for the log: set once they have proved it. */
   userId?: UserId
 }
@@ -33,8 +35,20 @@ export function networkOf(ip: string): string {
   const { hostname } = new URL(`http://[${ip.replace(/%.*/, '')}]`)
   const [front = [], back = []] = hostname.slice(1, -1).split('::').map(splitGroups)
   const zeros = Array<string>(Math.max(0, 8 - front.length - back.length)).fill('0')
-  return `${[...front, ...zeros, ...back].slice(0, 4).join(':')}::/64`
+  const groups = [...front, ...zeros, ...back]
+  if (HOLDS_IPV4.test(groups.join(':'))) return toIpv4(groups)
+  return `${groups.slice(0, 4).join(':')}::/64`
 }
+
+/** Addresses that stand for an IPv4 one: mapped (RFC 4291 section 2.5.5.2), or translated (RFC 6052 section 2.1). */
+const HOLDS_IPV4 = /^(0:0:0:0:0:ffff|64:ff9b:0:0:0:0):/
+
+const toIpv4 = (groups: readonly string[]): string =>
+  groups
+    .slice(-2)
+    .map((group) => Number.parseInt(group, 16))
+    .flatMap((group) => [group >> 8, group & 255])
+    .join('.')
 
 const splitGroups = (text: string): string[] => (text === '' ? [] : text.split(':'))
 

@@ -14,7 +14,7 @@ export function createMemoryCounters(clock: Clock, max = MAX_COUNTERS): Counters
       const found = counters.get(key)
       const counter = found && found.endsAt > now ? found : { count: 0, endsAt: now + windowMs }
       counter.count += points
-      counters.set(key, counter)
+      if (points !== 0) counters.set(key, counter)
       return { count: counter.count, msLeft: counter.endsAt - now }
     },
   }

@@ -19,12 +19,12 @@ export type OpenCounters = {
 export async function openCounters(
   url: string | undefined,
   { kind, db }: Database,
-  clock: Clock,
+  { clock, warn }: { clock: Clock; warn: (message: string) => void },
 ): Promise<OpenCounters> {
   const local = createMemoryCounters(clock)
   if (url !== undefined) {
     const { openRedisCounters } = await import('./redis.ts')
-    const { close, ...shared } = openRedisCounters(url, local, clock)
+    const { close, ...shared } = openRedisCounters(url, local, { clock, warn })
     return { shared, local, close }
   }
   const shared = kind === 'postgres' ? createPostgresCounters(db, clock) : local

@@ -49,9 +49,24 @@ async function upsert(db: Db, groups: readonly (readonly Addition[])[]): Promise
   return rows
 }
 
-/** Deletes some of those whose window has passed. @returns how many */
+/**
+ * Deletes some of those whose window has passed, and waits for none that somebody is just beginning anew.
+ * @returns how many
+ */
 export async function deletePassedCounters(db: Db, now: Timestamp, limit: number): Promise<number> {
-  const passed = db.selectFrom('counters').select('key').where('ends_at', '<=', now).limit(limit)
-  const rows = await db.deleteFrom('counters').where('key', 'in', passed).returning('key').execute()
+  const passed = db
+    .selectFrom('counters')
+    .select('key')
+    .where('ends_at', '<=', now)
+    .orderBy('key')
+    .limit(limit)
+    .forUpdate()
+    .skipLocked()
+  const rows = await db
+    .deleteFrom('counters')
+    .where('key', 'in', passed)
+    .where('ends_at', '<=', now)
+    .returning('key')
+    .execute()
   return rows.length
 }

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient } from '@redis/client'
 import { RateLimiterRedis } from 'rate-limiter-flexible'
-import { type Clock, SECOND, type Timestamp } from '../core/clock.ts'
+import { createBreaker } from '../core/breaker.ts'
+import { type Clock, SECOND } from '../core/clock.ts'
 import type { Counters } from './counters.ts'
 
 const CONNECT_TIMEOUT_MS = 2000
@@ -18,7 +19,7 @@ const MAX_QUEUED = 10_000
 export function openRedisCounters(
   url: string,
   local: Counters,
-  clock: Clock,
+  { clock, warn }: { clock: Clock; warn: (message: string) => void },
 ): Counters & { close(): Promise<void> } {
   const client = createClient({
     url,
@@ -37,18 +38,18 @@ export function openRedisCounters(
     useRedisPackage: true,
     keyPrefix: 'postern',
   })
-  let restsUntil: Timestamp = 0
+  const attempt = createBreaker({
+    clock,
+    restMs: REST_MS,
+    onBreak: (error) =>
+      warn(`RATE_LIMIT_URL: ${reasonOf(error)}; until it answers, each process counts for itself`),
+  })
   return {
     async add(key, windowMs, points = 1) {
-      if (clock.now() < restsUntil) return local.add(key, windowMs, points)
-      try {
-        const customDuration = windowMs / SECOND
-        const result = await within(TIME_OUT_MS, store.penalty(key, points, { customDuration }))
-        return { count: result.consumedPoints, msLeft: result.msBeforeNext }
-      } catch {
-        restsUntil = clock.now() + REST_MS
-        return local.add(key, windowMs, points)
-      }
+      const customDuration = windowMs / SECOND
+      const result = await attempt(() => within(TIME_OUT_MS, store.penalty(key, points, { customDuration })))
+      if (!result) return local.add(key, windowMs, points)
+      return { count: result.consumedPoints, msLeft: result.msBeforeNext }
     },
     close: async () => client.destroy(),
   }
@@ -65,4 +66,10 @@ async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
   } finally {
     ending.abort()
   }
+}
+
+/** Replies of Redis hold no password; errors of the connection are named by their code. */
+function reasonOf(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException
+  return code ?? message
 }

@@ -1,6 +1,8 @@
-import { isIP } from 'node:net'
-import type { FastifyRequest } from 'fastify'
+import type { IncomingHttpHeaders } from 'node:http'
+import { BlockList, isIP } from 'node:net'
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { Context } from '../context.ts'
+import type { Caller } from '../core/caller.ts'
 import { DAY, type Timestamp } from '../core/clock.ts'
 import type { Settings } from '../core/settings.ts'
 import { recordEvent } from '../features/audit/events.ts'
@@ -25,17 +27,40 @@ export function clientAddress({ ip, socket }: FastifyRequest): string | undefine
   return isIP(bare) ? bare : socket.remoteAddress
 }
 
+/** Where proxies of one's own are: on this machine, or in a network that is not routed (RFC 1918, 4193, 6598). */
+const NEAR = new BlockList()
+for (const [network, bits] of [
+  ['10.0.0.0', 8],
+  ['100.64.0.0', 10],
+  ['127.0.0.0', 8],
+  ['169.254.0.0', 16],
+  ['172.16.0.0', 12],
+  ['192.168.0.0', 16],
+] as const) {
+  NEAR.addSubnet(network, bits, 'ipv4')
+}
+NEAR.addAddress('::1', 'ipv6')
+NEAR.addSubnet('fc00::', 7, 'ipv6')
+NEAR.addSubnet('fe80::', 10, 'ipv6')
+
+const isNear = (ip: string): boolean => isIP(ip) !== 0 && NEAR.check(ip, isIP(ip) === 6 ? 'ipv6' : 'ipv4')
+
 /**
- * Without a trusted proxy, says once a day that requests come through one: everybody then counts as that proxy. `postern
- * doctor` finds it in the record of events.
+ * Without a trusted proxy, finds requests that come through one, and says so once a day: everybody then has the proxy's
+ * address. One that is near limits nobody by it, or all its clients would lock each other out. `postern doctor` finds it in
+ * the record of events.
  */
 export function watchForwarding(app: App, { settings, db, clock }: Context): void {
   if (trustProxy(settings) !== false) return
   let requests = 0
   let toldAt: Timestamp | undefined
   app.addHook('onRequest', ({ headers, caller, log }, _reply, done) => {
+    remember(headers, caller, log)
     done()
+  })
+  function remember(headers: IncomingHttpHeaders, caller: Caller, log: FastifyBaseLogger): void {
     if (!FORWARDING_HEADERS.some((name) => headers[name] !== undefined)) return
+    caller.isShared = isNear(caller.ip)
     requests += 1
     const now = clock.now()
     if (toldAt !== undefined && now - toldAt < DAY) return
@@ -46,5 +71,5 @@ export function watchForwarding(app: App, { settings, db, clock }: Context): voi
     )
     const event = { type: 'server.proxy_untrusted', caller, detail: { requests } } as const
     recordEvent(db, now, event).catch((err) => log.warn({ err }, 'the event could not be recorded'))
-  })
+  }
 }

@@ -1,3 +1,4 @@
+import type { DeviceClaims } from '../core/security/tokens.ts'
 import type { Admission, Admit } from '../features/auth/login.ts'
 import { addressOf, type Limited, type Limits } from './limits.ts'
 
@@ -5,25 +6,29 @@ import { addressOf, type Limited, type Limits } from './limits.ts'
 const SUSPICIOUS_FAILURES = 10
 
 /**
- * How the limits let a request sign in. A device that is known counts by itself alone: nothing that others do from
- * elsewhere, not even at its own address, keeps it out.
+ * How the limits let a request sign in. A device that is known does not count with others at its address or elsewhere:
+ * nothing that they do keeps it out.
  * @param account the name that is given, as it is compared
  * @param hashThreads how many passwords this process hashes at a time
  */
 export const admitBy =
   (limits: Limits, limited: Limited, account: string, hashThreads: number): Admit =>
-  async (device) => {
-    if (!device) return admitStranger(limits, limited, account, hashThreads)
-    await limits.take(limited, 'login-device', [device.sub, device.jti])
-    return KNOWN
-  }
+  (device) =>
+    device ? admitDevice(limits, limited, device) : admitStranger(limits, limited, account, hashThreads)
 
-const KNOWN: Admission = {
-  isSuspicious: false,
-  countFailure: async () => {},
-  giveBack: async () => {},
+async function admitDevice(limits: Limits, limited: Limited, { sub, jti }: DeviceClaims): Promise<Admission> {
+  await limits.take(limited, 'login-device', [sub, jti])
+  // Each sign-in makes one who knows the password another device.
+  await limits.take(limited, 'login-devices-account', [sub])
+  return {
+    isSuspicious: false,
+    countFailure: async () => {},
+    countSuccess: async () => {},
+    giveBack: async () => {},
+  }
 }
 
+/** One after the other: a request that is refused leaves no trace in what comes after. */
 async function admitStranger(
   limits: Limits,
   limited: Limited,
@@ -31,28 +36,33 @@ async function admitStranger(
   hashThreads: number,
 ): Promise<Admission> {
   const address = addressOf(limited.caller)
-  await Promise.allSettled([
-    limits.take(limited, 'login-address', [address]),
-    limits.take(limited, 'login-address-account', [address, account]),
-    limits.requireRoom('failed-accounts-address', [address]),
-  ]).then(throwFirst)
-  const failures = limits.take(limited, 'failed-login-address', [address])
-  await Promise.allSettled([failures, limits.take(limited, 'login-account', [account])]).then(throwFirst)
-  await limits.take(limited, 'login-server', [], hashThreads)
+  const giveBack = async () => {
+    await limits.count(limited, 'failed-login-address', [address], -1)
+  }
+  await limits.take(limited, 'login-address', [address])
+  await limits.requireRoom(limited, 'failed-accounts-address', [address])
+  await limits.take(limited, 'login-address-account', [address, account])
+  const failures = await limits.take(limited, 'failed-login-address', [address])
+  try {
+    await limits.take(limited, 'login-account', [account])
+    await limits.take(limited, 'login-server', [], hashThreads)
+  } catch (error) {
+    await giveBack()
+    throw error
+  }
   return {
-    isSuspicious: (await failures) > SUSPICIOUS_FAILURES,
+    isSuspicious: failures > SUSPICIOUS_FAILURES,
+    giveBack,
     async countFailure() {
       const isFirst = (await limits.count(limited, 'failed-account-of-address', [address, account])) === 1
       if (isFirst) await limits.count(limited, 'failed-accounts-address', [address])
     },
-    async giveBack() {
-      await limits.count(limited, 'failed-login-address', [address], -1)
+    async countSuccess() {
+      await giveBack()
+      const failed = await limits.count(limited, 'failed-account-of-address', [address, account], 0)
+      if (failed <= 0) return
+      await limits.count(limited, 'failed-account-of-address', [address, account], -failed)
+      await limits.count(limited, 'failed-accounts-address', [address], -1)
     },
   }
-}
-
-/** Whatever comes first, the reply has what the others say. */
-function throwFirst(results: PromiseSettledResult<unknown>[]): void {
-  const refused = results.find((result) => result.status === 'rejected')
-  if (refused) throw refused.reason
 }

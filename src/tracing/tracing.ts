@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   type Context,
@@ -15,7 +16,8 @@ import { resourceFromAttributes } from '@opentelemetry/resources'
 import {
   BatchSpanProcessor,
   ParentBasedSampler,
-  TraceIdRatioBasedSampler,
+  type Sampler,
+  SamplingDecision,
   TracerProvider,
 } from '@opentelemetry/sdk-trace'
 import type { FastifyBaseLogger } from 'fastify'
@@ -30,6 +32,8 @@ const MAX_WAITING_SPANS = 2048
 const MAX_BATCH = 512
 const SEND_EVERY_MS = 2000
 const STOP_WITHIN_MS = 2000
+/** How finely a share of the requests is told. */
+const CHANCES = 2 ** 32
 
 /** A request in whose name something is done; `timeOf` turns `performance.now()` into the time of day. */
 type Underway = { context: Context; timeOf: (at: number) => HrTime }
@@ -54,7 +58,7 @@ export function startTracing(settings: TracingSettings, log: FastifyBaseLogger):
 }
 
 function createProvider(settings: TracingSettings, log: FastifyBaseLogger): TracerProvider {
-  const ratio = new TraceIdRatioBasedSampler(settings.ratio)
+  const sampler = sampleByChance(settings.ratio)
   return new TracerProvider({
     resource: resourceFromAttributes({
       'service.name': settings.serviceName,
@@ -63,7 +67,7 @@ function createProvider(settings: TracingSettings, log: FastifyBaseLogger): Trac
       'process.pid': process.pid,
     }),
     // A caller may ask for less than our share of its requests, and not for more.
-    sampler: new ParentBasedSampler({ root: ratio, remoteParentSampled: ratio }),
+    sampler: new ParentBasedSampler({ root: sampler, remoteParentSampled: sampler }),
     spanProcessors: [
       new BatchSpanProcessor({
         exporter: createExporter(settings, log),
@@ -74,6 +78,17 @@ function createProvider(settings: TracingSettings, log: FastifyBaseLogger): Trac
     ],
   })
 }
+
+/** Not by the id of the trace, which a caller chooses. */
+const sampleByChance = (ratio: number): Sampler => ({
+  shouldSample: () => ({
+    decision:
+      randomInt(CHANCES) < ratio * CHANCES
+        ? SamplingDecision.RECORD_AND_SAMPLED
+        : SamplingDecision.NOT_RECORD,
+  }),
+  toString: () => `sampleByChance{${ratio}}`,
+})
 
 function beginRequest(
   tracer: Tracer,

@@ -80,6 +80,7 @@ onEachDatabase('postern audit', ({ start }) => {
       fine.stderr,
       'The audit log holds: 15 events.\nIt has all that the file tells of: 15 events.\n',
     )
+    assert.equal((await against(`\uFEFF${exported}`)).stderr, fine.stderr)
     await db.deleteFrom('audit_events').where('seq', '>', 12).execute()
     await db.updateTable('audit_chain').set(old).execute()
     assert.equal((await runCli(['audit', 'verify'], { env })).code, 0)
@@ -90,6 +91,11 @@ onEachDatabase('postern audit', ({ start }) => {
         stderr,
         /^postern: The audit log does not hold at number 13 \(event .*\): the event is gone\.\n/,
       )
+    }
+    for (const text of ['', '\n', 'no JSON\n', Buffer.from(exported, 'utf8').toString('utf8').slice(0, 20)]) {
+      const { code, stderr } = await against(text)
+      assert.equal(code, 1)
+      assert.match(stderr, /tells of no event, so that nothing can be compared with it\n$/)
     }
     const missing = await runCli(['audit', 'verify', '--against', join(folder, 'nowhere')], { env })
     assert.equal(missing.code, 1)

@@ -29,6 +29,10 @@ describe('one network', () => {
     ['::1', '127.0.0.1', false],
     ['', '203.0.113.7', false],
     ['', '', true],
+    ['::ffff:203.0.113.7', '203.0.113.7', true],
+    ['0:0:0:0:0:ffff:cb00:7107', '203.0.113.7', true],
+    ['::ffff:203.0.113.7', '::ffff:203.0.113.8', false],
+    ['64:ff9b::203.0.113.7', '64:ff9b::203.0.113.8', false],
   ] as const) {
     it(`"${one}" and "${other}" are ${same ? 'one' : 'two'}`, () =>
       assert.equal(sameNetwork(one, other), same))

@@ -127,10 +127,13 @@ describe('counters in Redis or Valkey', () => {
   })
 
   it('while it is not there, this process counts, and no request waits', async (t) => {
-    const { counters } = openRedis(t, `redis://127.0.0.1:${await findFreePort()}`)
+    const { counters, warnings } = openRedis(t, `redis://:secret@127.0.0.1:${await findFreePort()}`)
     const startedAt = performance.now()
     assert.deepEqual(await addHundred(counters, 'one'), times(100))
     assert.ok(performance.now() - startedAt < 500)
+    assert.equal(warnings.length, 1)
+    assert.match(warnings[0] ?? '', /^RATE_LIMIT_URL: .*; until it answers, each process counts for itself$/)
+    assert.ok(!warnings[0]?.includes('secret'))
   })
 
   it('while it hangs, a request waits for a second, the others after it do not', async (t) => {
@@ -146,11 +149,13 @@ describe('counters in Redis or Valkey', () => {
   })
 })
 
-function openRedis(t: TestContext, url: string): { counters: Counters; local: Counters } {
+function openRedis(t: TestContext, url: string): { counters: Counters; local: Counters; warnings: string[] } {
+  const warnings: string[] = []
+  const warn = (message: string) => warnings.push(message)
   const local = createMemoryCounters(systemClock)
-  const counters = openRedisCounters(url, local, systemClock)
+  const counters = openRedisCounters(url, local, { clock: systemClock, warn })
   t.after(() => counters.close())
-  return { counters, local }
+  return { counters, local, warnings }
 }
 
 /** Takes connections, and never says anything. */

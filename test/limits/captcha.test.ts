@@ -86,6 +86,12 @@ onEachDatabase('captcha', ({ start }) => {
     'answers JSON without success': (reply) => reply.end('{}'),
     'leads elsewhere': (reply) => reply.writeHead(302, { location: 'http://127.0.0.1:1/' }).end(),
     'says nothing': () => {},
+    'never ends': (reply) => {
+      const more = () => {
+        if (!reply.destroyed) reply.write('x'.repeat(60_000), () => setImmediate(more))
+      }
+      more()
+    },
   }
   for (const [name, answer] of Object.entries(broken)) {
     it(`while its service ${name}, nobody is kept out, and nobody waits longer than three seconds`, async (t) => {
@@ -94,6 +100,13 @@ onEachDatabase('captcha', ({ start }) => {
       const startedAt = performance.now()
       assert.equal((await register(server, 'any')).status, 200)
       assert.ok(performance.now() - startedAt < 4500)
+      assert.match(
+        server.warnings.join(),
+        /^CAPTCHA_VERIFY_URL: [^,]*, or none as it should be; until there is, everybody passes$/,
+      )
+      const again = performance.now()
+      assert.equal((await register(server, 'any')).status, 200)
+      assert.ok(performance.now() - again < 1500, 'it is left alone for a while')
       assert.equal(
         (await register(server)).body.code,
         'captcha_required',

@@ -87,6 +87,19 @@ onEachDatabase('behind a proxy', ({ start }) => {
     assert.equal((await from('198.51.100.8', 1)).status, 401)
   })
 
+  it('[V6.1.1] a proxy nearby that nobody has named does not make one bucket of its clients; accounts keep their limits', async () => {
+    const server = await startLimited(start)
+    const from = (name: string) =>
+      guess(server, name, { ip: '172.17.0.1', headers: { 'x-forwarded-for': nextAddress() } })
+    const many: Reply[] = []
+    for (const round of times(5)) {
+      many.push(...(await Promise.all(times(40).map((n) => from(`nobody${40 * round + n}`)))))
+    }
+    assert.deepEqual(tally(many), { invalid_credentials: 200 })
+    const one = await Promise.all(times(50).map(() => from('ada')))
+    assert.deepEqual(tally(one), { invalid_credentials: 20, too_many_requests: 30 })
+  })
+
   it('requests through a proxy that is not trusted are told of once a day, with how many there were', async () => {
     const server = await startLimited(start)
     const ask = () =>

@@ -52,11 +52,14 @@ async function compareWith(
     input: createReadStream(file),
     crlfDelay: Number.POSITIVE_INFINITY,
   })) {
-    const kept = readKept(line)
+    const kept = readKept(line.replace(/^\uFEFF/, ''))
     if (!kept) continue
     const broken = await verifyAgainst(db, kept)
     if (broken) return { compared, broken }
     compared += 1
+  }
+  if (compared === 0) {
+    throw new CommandFailure(`${visible(file)} tells of no event, so that nothing can be compared with it`)
   }
   return { compared, broken: undefined }
 }

@@ -1,24 +1,30 @@
 import { hostname, userInfo } from 'node:os'
 import type { Clock } from '../../core/clock.ts'
+import { StartupError } from '../../core/problems.ts'
 import type { Settings } from '../../core/settings.ts'
 import type { Db } from '../../database/tables.ts'
 import { findChainKey, openChainKey } from './chain-key.ts'
 import { recordEvent } from './events.ts'
 import { writeEventsAs } from './writer.ts'
 
+const FOREIGN_CHAIN_KEY =
+  'The key of the audit log was sealed with another SECRET_KEY: set that one, or set it as SECRET_KEY_PREVIOUS'
+
 type Secrets = Pick<Settings, 'secretKey' | 'secretKeyPrevious'>
 
 /**
  * From now on this process writes events as the server. Begins the chain when there is none.
- * @returns the key of the chain; undefined when it was sealed with another SECRET_KEY
+ * @returns the key of the chain
+ * @throws StartupError when that was sealed with another SECRET_KEY: nothing is written then, since it would prove nothing
  */
-export async function openAuditLog(db: Db, clock: Clock, secrets: Secrets): Promise<Buffer | undefined> {
+export async function openAuditLog(db: Db, clock: Clock, secrets: Secrets): Promise<Buffer> {
   const opened = await openChainKey(db, clock, secrets)
-  writeEventsAs(db, { actor: 'server', name: hostname(), key: opened?.key })
-  if (opened?.wasMade) await recordEvent(db, clock.now(), { type: 'key.created', detail: { use: 'audit' } })
-  if (opened?.wasResealed)
+  if (!opened) throw new StartupError(FOREIGN_CHAIN_KEY)
+  writeEventsAs(db, { actor: 'server', name: hostname(), key: opened.key })
+  if (opened.wasMade) await recordEvent(db, clock.now(), { type: 'key.created', detail: { use: 'audit' } })
+  if (opened.wasResealed)
     await recordEvent(db, clock.now(), { type: 'key.resealed', detail: { use: 'audit' } })
-  return opened?.key
+  return opened.key
 }
 
 /** From now on this process writes events as the operator who runs it; without the key, they prove nothing. */

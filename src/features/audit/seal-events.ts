@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Context } from '../../context.ts'
+import { MINUTE } from '../../core/clock.ts'
 import type { Db } from '../../database/tables.ts'
 import {
   findFault,
@@ -46,7 +47,11 @@ export function createSealer(context: Sealing, log: Log): (signal: AbortSignal) 
       const [waiting] = await listUnsealedEvents(context.db, { after: FIRST_ID, limit: 1 })
       if (!waiting) return
       const { events, reached, isRolledBack } = await sealBatch(context, seen)
-      if (!reached) return
+      if (!reached) {
+        if (context.clock.now() - waiting.occurred_at > MINUTE)
+          throw new Error('the chain is locked, and nobody seals')
+        return
+      }
       if (isRolledBack) log.error({ seen, reached }, 'the audit log was set back: restored, or tampered with')
       seen = reached
       for (const event of events) tell(event)

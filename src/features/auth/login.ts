@@ -7,7 +7,7 @@ import { needsRehash } from '../../core/security/passwords.ts'
 import type { DeviceClaims } from '../../core/security/tokens.ts'
 import type { Session, User } from '../../database/tables.ts'
 import { type AuditEvent, recordEvent } from '../audit/events.ts'
-import { deleteFailures } from '../passwords/failure-queries.ts'
+import { type Claim, deleteFailures, releaseTry } from '../passwords/failure-queries.ts'
 import { admitTry, countFailure } from '../passwords/throttle.ts'
 import { issueTokens, type TokenPair } from '../sessions/issue-tokens.ts'
 import { startSession } from '../sessions/start-session.ts'
@@ -42,7 +42,8 @@ export type Admission = {
   /** Whether enough has failed from there to ask for a captcha. */
   isSuspicious: boolean
   countFailure(): Promise<void>
-  /** Takes back what was counted as a failure in advance. */
+  countSuccess(): Promise<void>
+  /** Takes back what was counted as a failure in advance, where the password was not looked at. */
   giveBack(): Promise<void>
 }
 
@@ -65,18 +66,20 @@ async function admitAndSignIn(context: Context, signIn: SignIn, admit: Admit): P
   const found = await lookUp(context, signIn.identifier)
   const standing = await findStanding(context, signIn, found.user)
   const admission = await admit(standing.device)
+  let claim: Claim | undefined
   try {
     const isSuspicious = admission.isSuspicious || (standing.failures?.failures ?? 0) >= SUSPICIOUS_FAILURES
     if (isSuspicious) await requireCaptcha(context, signIn.captchaToken, signIn.caller)
-    await admitTry(context, standing.throttled, standing.failures)
+    claim = await admitTry(context, standing.throttled, standing.failures)
     const session = await startVerifiedSession(context, signIn, standing, found)
     signIn.caller.userId = session.user_id
-    await admission.giveBack()
+    await admission.countSuccess()
     const device_token = issueDeviceToken(context, session.user_id, standing.device)
     return { ...issueTokens(context, session), device_token }
   } catch (error) {
     const isTheirs = error instanceof Problem && FAILURES.includes(error.code)
     await (isTheirs ? admission.countFailure() : admission.giveBack())
+    if (claim && !isTheirs) await releaseTry(context.db, claim, context.clock.now())
     throw error
   }
 }

@@ -2,7 +2,7 @@ import type { Context } from '../../context.ts'
 import type { Caller } from '../../core/caller.ts'
 import { countOutcome } from '../../core/metrics.ts'
 import { recordEvent } from '../audit/events.ts'
-import { forgetFailures } from '../passwords/throttle.ts'
+import { forgetGuesses } from '../passwords/throttle.ts'
 import { issueTokens } from '../sessions/issue-tokens.ts'
 import { startSession } from '../sessions/start-session.ts'
 import { createUser, type NewUser } from '../users/create-user.ts'
@@ -30,8 +30,7 @@ async function createAndSignIn(
     const session = await startSession(context, trx, { userId, passwordHash, sessionEpoch, caller })
     if (!session) throw new Error('A user who was just stored has changed before the transaction ended')
     const event = { type: 'user.created', userId, sessionId: session.id, caller } as const
-    // Guesses at the name while nobody had it are no guesses at its password.
-    await forgetFailures(context, trx, user)
+    await forgetGuesses(context, trx, [user.username_key, user.email_key])
     await recordEvent(trx, context.clock.now(), event)
     return session
   })

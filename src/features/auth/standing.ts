@@ -2,21 +2,24 @@ import type { Context } from '../../context.ts'
 import type { DeviceClaims } from '../../core/security/tokens.ts'
 import type { User } from '../../database/tables.ts'
 import { type Failures, findFailures } from '../passwords/failure-queries.ts'
-import { type Throttled, throttledDevice, throttledName, throttledProof } from '../passwords/throttle.ts'
+import { accountKeys, type Throttled, throttledDevices, throttledName } from '../passwords/throttle.ts'
 import { findKnownDevice } from './devices.ts'
 
 /** What is known of who tries to sign in, before their password is looked at. */
 export type Standing = {
-  /** Undefined when this user has not signed in from it before, or too much has failed there. */
+  /** Undefined when this user has not signed in from it before, or too much has failed on their devices. */
   device: DeviceClaims | undefined
   throttled: Throttled
   /** Those in a row so far. */
   failures: Failures | undefined
-  /** Whose failures a success ends. */
+  /** All failures of the account, which a success ends. */
   endedBySuccess: string[]
 }
 
-/** Finds whether the device is known and whose failures count: those of the device, or those of the name. */
+/** Takes the place of a user where there is none, so that it takes the same time. */
+const NOBODY = { id: '', username_key: '', email_key: '' }
+
+/** Finds whether the device is known and whose failures count: those of the user's devices, or those of the name. */
 export async function findStanding(
   context: Context,
   { identifier, deviceToken }: { identifier: string; deviceToken?: string | undefined },
@@ -27,18 +30,15 @@ export async function findStanding(
   if (!context.settings.rateLimits) {
     return { device, throttled: name, failures: undefined, endedBySuccess: [] }
   }
-  const ofDevice = device && throttledDevice(context, device.sub, device.jti)
-  const proof = user && throttledProof(context, user.id)
-  const rows = await findFailures(context.db, {
-    name: name.key,
-    device: ofDevice?.key ?? name.key,
-    proof: proof?.key ?? name.key,
-  })
-  const failuresOf = (throttled: Throttled | undefined) => rows.find(({ key }) => key === throttled?.key)
-  const isKnown = ofDevice !== undefined && (failuresOf(ofDevice)?.failures ?? 0) < ofDevice.most
-  const throttled = isKnown ? ofDevice : name
-  const endedBySuccess = rows
-    .map(({ key }) => key)
-    .filter((key) => key === throttled.key || key === proof?.key)
-  return { device: isKnown ? device : undefined, throttled, failures: failuresOf(throttled), endedBySuccess }
+  const devices = device && throttledDevices(context, device.sub)
+  const rows = await findFailures(context.db, [name.key, ...accountKeys(context, user ?? NOBODY)])
+  const failuresOf = (throttled: Throttled) => rows.find(({ key }) => key === throttled.key)
+  const isKnown = devices !== undefined && (failuresOf(devices)?.failures ?? 0) < devices.most
+  const throttled = isKnown ? devices : name
+  return {
+    device: isKnown ? device : undefined,
+    throttled,
+    failures: failuresOf(throttled),
+    endedBySuccess: rows.map(({ key }) => key),
+  }
 }

@@ -1,6 +1,6 @@
 import { type Expression, type ExpressionBuilder, sql } from 'kysely'
 import { SECOND, type Timestamp } from '../../core/clock.ts'
-import { prepareRow, prepareRows } from '../../database/compiled.ts'
+import { adapterOf, prepareRow, prepareRows } from '../../database/compiled.ts'
 import type { Db, SignInFailuresTable, Tables } from '../../database/tables.ts'
 
 /** So many are looked at without delay. */
@@ -28,19 +28,18 @@ const nextTryAt = (eb: ExpressionBuilder<Tables, 'sign_in_failures'>, now: Times
   sql<number>`cast(${now} as bigint) + ${sqlDelayAfter(oneMore(eb))}`
 
 export type Failures = SignInFailuresTable
+/** One try, taken. */
+export type Claim = Pick<Failures, 'key' | 'next_try_at'>
 
-/** Those of three keys, which may be the same. */
-export const findFailures = prepareRows((db, keys: { name: string; device: string; proof: string }) =>
+export const findFailures = (db: Db, keys: readonly string[]): Promise<Failures[]> =>
+  selectFailures(db, { keys: adapterOf(db).toList(keys) })
+
+const selectFailures = prepareRows((db, { keys }: { keys: unknown }) =>
   db
     .selectFrom('sign_in_failures')
     .selectAll()
-    .where((eb) =>
-      eb.or([eb('key', '=', keys.name), eb('key', '=', keys.device), eb('key', '=', keys.proof)]),
-    ),
+    .where(adapterOf(db).isAmong(sql.ref('key'), keys)),
 )
-
-export const findFailuresOf = (db: Db, key: string): Promise<Failures | undefined> =>
-  db.selectFrom('sign_in_failures').selectAll().where('key', '=', key).executeTakeFirst()
 
 /** Takes the next try, of which there is one for each delay; undefined when it is too early or another has taken it. */
 export const claimTry = prepareRow((db, { key, now, most }: { key: string; now: Timestamp; most: number }) =>
@@ -50,8 +49,18 @@ export const claimTry = prepareRow((db, { key, now, most }: { key: string; now: 
     .where('key', '=', key)
     .where('next_try_at', '<=', now)
     .where('failures', '<', most)
-    .returning('failures'),
+    .returning('next_try_at'),
 )
+
+/** Gives a try back that was taken, and not used. */
+export async function releaseTry(db: Db, { key, next_try_at }: Claim, now: Timestamp): Promise<void> {
+  await db
+    .updateTable('sign_in_failures')
+    .set({ next_try_at: now })
+    .where('key', '=', key)
+    .where('next_try_at', '=', next_try_at)
+    .execute()
+}
 
 /** Counts one more failure in a row. */
 export async function addFailure(db: Db, key: string, now: Timestamp): Promise<number> {

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
+import { createBreaker } from '../../core/breaker.ts'
 import { type Clock, SECOND } from '../../core/clock.ts'
 import { VERSION } from '../../core/version.ts'
-import { createBreaker } from './breaker.ts'
 
 /** For the whole answer: a person waits for it. */
 const TIME_OUT_MS = SECOND

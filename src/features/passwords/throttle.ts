@@ -2,9 +2,16 @@ import type { Context } from '../../context.ts'
 import { SECOND } from '../../core/clock.ts'
 import type { UserId } from '../../core/ids.ts'
 import { Problem } from '../../core/problems.ts'
-import type { Db } from '../../database/tables.ts'
-import { emailKey, identifierKey, usernameKey } from '../users/names.ts'
-import { addFailure, claimTry, delayAfter, deleteFailures, FREE_FAILURES } from './failure-queries.ts'
+import type { Db, User } from '../../database/tables.ts'
+import { identifierKey } from '../users/names.ts'
+import {
+  addFailure,
+  type Claim,
+  claimTry,
+  delayAfter,
+  deleteFailures,
+  FREE_FAILURES,
+} from './failure-queries.ts'
 
 type ThrottleContext = Pick<Context, 'db' | 'clock' | 'settings' | 'pseudonym'>
 
@@ -13,8 +20,8 @@ export type Throttled = { key: string; most: number }
 
 /** An account has two names: 80 together. Names that nobody has are treated alike, so that nothing shows who exists. */
 export const MOST_FAILURES_OF_A_NAME = 40
-/** Beyond them the device counts as unknown. */
-export const MOST_FAILURES_OF_A_DEVICE = 20
+/** Beyond them they count as unknown. */
+export const MOST_FAILURES_OF_DEVICES = 20
 export const MOST_FAILED_PROOFS = 20
 
 export const throttledName = ({ pseudonym }: Pick<Context, 'pseudonym'>, identifier: string): Throttled => ({
@@ -22,11 +29,11 @@ export const throttledName = ({ pseudonym }: Pick<Context, 'pseudonym'>, identif
   most: MOST_FAILURES_OF_A_NAME,
 })
 
-export const throttledDevice = (
-  { pseudonym }: Pick<Context, 'pseudonym'>,
-  userId: UserId,
-  deviceId: string,
-): Throttled => ({ key: pseudonym('device', userId, deviceId), most: MOST_FAILURES_OF_A_DEVICE })
+/** All devices that a user is known on count together: who knows the password can make any number of them. */
+export const throttledDevices = ({ pseudonym }: Pick<Context, 'pseudonym'>, userId: UserId): Throttled => ({
+  key: pseudonym('devices', userId),
+  most: MOST_FAILURES_OF_DEVICES,
+})
 
 /** Wrong current passwords of who is signed in: apart from sign-ins, which anybody can make fail. */
 export const throttledProof = ({ pseudonym }: Pick<Context, 'pseudonym'>, userId: UserId): Throttled => ({
@@ -38,17 +45,19 @@ export const throttledProof = ({ pseudonym }: Pick<Context, 'pseudonym'>, userId
  * Lets one try through, or none: after some failures in a row there is one try for each delay, and each delay is longer
  * than the one before. Of many at once, one wins.
  * @param failures so far
+ * @returns what was taken, to be given back when nothing is looked at after all
  * @throws Problem `too_many_failures`
  */
 export async function admitTry(
   { db, clock, settings }: ThrottleContext,
   { key, most }: Throttled,
   failures: { failures: number; next_try_at: number } | undefined,
-): Promise<void> {
-  if (!settings.rateLimits || !failures || failures.failures < FREE_FAILURES) return
+): Promise<Claim | undefined> {
+  if (!settings.rateLimits || !failures || failures.failures < FREE_FAILURES) return undefined
   if (failures.failures >= most) throw new Problem('too_many_failures')
   const now = clock.now()
-  if (await claimTry(db, { key, now, most })) return
+  const claimed = await claimTry(db, { key, now, most })
+  if (claimed) return { key, ...claimed }
   const waitMs = Math.max(failures.next_try_at - now, 0) || delayAfter(failures.failures + 1)
   throw new Problem('too_many_failures', { retryAfterSeconds: Math.ceil(waitMs / SECOND) })
 }
@@ -63,19 +72,34 @@ export async function countFailure(
   return { isLast: (await addFailure(db, key, clock.now())) === most }
 }
 
+type Account = Pick<User, 'id' | 'username_key' | 'email_key'>
+
+/** Whatever is counted for an account: its two names, its devices, and proofs. */
+export const accountKeys = (
+  context: Pick<Context, 'pseudonym'>,
+  { id, username_key, email_key }: Account,
+): string[] => [
+  ...[username_key, email_key].map((name) => context.pseudonym('name', name)),
+  throttledDevices(context, id).key,
+  throttledProof(context, id).key,
+]
+
 /**
- * Forgets the failures of an account's names and proofs: after its password or its names have changed, or an operator
- * says so.
- * @returns how many of the three had any
+ * Forgets all failures of an account: after its owner has proved who they are, or when an operator says so.
+ * @returns how many of its counters had any
  */
-export function forgetFailures(
+export const forgetFailures = (
+  context: Pick<Context, 'pseudonym'>,
+  db: Db,
+  account: Account,
+): Promise<number> => deleteFailures(db, accountKeys(context, account))
+
+/** Forgets guesses at names that nobody had until now: they were none at the password of who takes them. */
+export async function forgetGuesses(
   { pseudonym }: Pick<Context, 'pseudonym'>,
   db: Db,
-  { id, username, email }: { id: UserId; username: string; email: string },
-): Promise<number> {
-  return deleteFailures(db, [
-    pseudonym('name', usernameKey(username)),
-    pseudonym('name', emailKey(email)),
-    throttledProof({ pseudonym }, id).key,
-  ])
+  names: readonly (string | undefined)[],
+): Promise<void> {
+  const keys = names.flatMap((name) => (name === undefined ? [] : pseudonym('name', name)))
+  if (keys.length > 0) await deleteFailures(db, keys)
 }

@@ -6,9 +6,15 @@ import { invalidField, Problem, serverBusy } from '../../core/problems.ts'
 import { isUniqueViolation } from '../../database/errors.ts'
 import type { Db, User, UsersTable } from '../../database/tables.ts'
 import { type AuditEventType, recordEvent } from '../audit/events.ts'
-import { deleteFailures, findFailuresOf } from '../passwords/failure-queries.ts'
+import { deleteFailures, findFailures, releaseTry } from '../passwords/failure-queries.ts'
 import { checkNewPassword } from '../passwords/policy.ts'
-import { admitTry, countFailure, forgetFailures, throttledProof } from '../passwords/throttle.ts'
+import {
+  admitTry,
+  countFailure,
+  forgetFailures,
+  forgetGuesses,
+  throttledProof,
+} from '../passwords/throttle.ts'
 import { type Authenticated, getStandingSession } from '../sessions/authenticate.ts'
 import { endUserSessions } from '../sessions/end-sessions.ts'
 import { refuseTaken } from './create-user.ts'
@@ -37,6 +43,7 @@ export async function updateOwnAccount(
   { current, changes, caller }: { current: Authenticated; changes: AccountChanges; caller: Caller },
 ): Promise<User> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+    requireProof(changes)
     const columns = await changedColumns(context, current, changes)
     if (!columns) return current
     const guard = await prove(context, current, changes, caller)
@@ -94,6 +101,13 @@ async function changedColumns(
   return columns
 }
 
+/** Before the new password is looked at, which may take a while. */
+function requireProof({ password, current_password }: AccountChanges): void {
+  if (password !== undefined && current_password === undefined) {
+    throw invalidField('/current_password', 'is needed to set a new password')
+  }
+}
+
 /** Asks for the proof that the changes need, beyond an access token that could have been stolen. */
 async function prove(
   context: Context,
@@ -101,13 +115,12 @@ async function prove(
   changes: AccountChanges,
   caller: Caller,
 ): Promise<UserGuard> {
-  const { current_password, email, password } = changes
+  const { current_password, email } = changes
   const guard = { userId: current.id, sessionId: current.session_id }
   if (current_password !== undefined) {
     const verifiedHash = await verifyCurrentPassword(context, current, current_password, caller)
     return { ...guard, verifiedHash }
   }
-  if (password !== undefined) throw invalidField('/current_password', 'is needed to set a new password')
   const isNewEmail = email !== undefined && email !== current.email
   const isRecent = context.clock.now() - current.authenticated_at <= RECENT_SIGN_IN_MS
   if (isNewEmail && !isRecent) throw new Problem('reauthentication_required')
@@ -124,9 +137,13 @@ async function verifyCurrentPassword(
   const { db, clock, passwords } = context
   const { id: userId, session_id: sessionId, password_hash: hash } = current
   const throttled = throttledProof(context, userId)
-  const failures = await findFailuresOf(db, throttled.key)
-  await admitTry(context, throttled, failures)
-  if ((await passwords.verify(hash, password)) && hash !== null) {
+  const [failures] = await findFailures(db, [throttled.key])
+  const claim = await admitTry(context, throttled, failures)
+  const matches = await passwords.verify(hash, password).catch(async (error) => {
+    if (claim) await releaseTry(db, claim, clock.now())
+    throw error
+  })
+  if (matches && hash !== null) {
     if (failures) await deleteFailures(db, [throttled.key])
     return hash
   }
@@ -161,7 +178,8 @@ async function storeChanges(
     return await context.db.transaction().execute(async (trx) => {
       const updated = await updateOwnUser(trx, guard, columns)
       if (!updated) return undefined
-      await forgetFailures(context, trx, updated)
+      await forgetGuesses(context, trx, [columns.username_key, columns.email_key])
+      if (guard.verifiedHash !== undefined) await forgetFailures(context, trx, updated)
       for (const type of events) {
         await recordEvent(trx, context.clock.now(), { type, userId, sessionId, caller })
       }

@@ -61,6 +61,7 @@ export async function usersRouter(app: App, context: Context, limits: Limits): P
     const current = await currentUser(context, request)
     const { body: changes, caller } = request
     if (changes.current_password !== undefined) await admitProof(request, reply, current.id)
+    else await limits.take({ caller, reply }, 'change-account', [current.id])
     return toProfile(await updateOwnAccount(context, { current, changes, caller }))
   }
   app.put('/users/me', { schema: { ...updateSchema, operationId: 'replaceOwnProfile' } }, update)

@@ -1,4 +1,4 @@
-import type { Clock, Timestamp } from '../../core/clock.ts'
+import type { Clock, Timestamp } from './clock.ts'
 
 type BreakerOptions = {
   clock: Clock
