@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
+import { sql } from 'kysely'
+import { createContext } from '../../src/context.ts'
+import { MINUTE, SECOND } from '../../src/core/clock.ts'
 import { newIdAt } from '../../src/core/ids.ts'
+import { openDatabase } from '../../src/database/connection.ts'
 import { createSealer } from '../../src/features/audit/seal-events.ts'
 import { API, onEachDatabase, PASSWORD } from '../kit.ts'
 import {
@@ -19,7 +23,7 @@ import { createSecondNode } from '../support/sessions.ts'
 
 const CALLER = { ip: '203.0.113.7', userAgent: 'agent/1', requestId: 'request-1' }
 
-onEachDatabase('sealing the audit log', ({ start }) => {
+onEachDatabase('sealing the audit log', ({ start, kind }) => {
   it('gives what was written its number and hash, in the order in which it was written', async () => {
     const server = await start()
     const { username, password } = await server.register()
@@ -36,6 +40,43 @@ onEachDatabase('sealing the audit log', ({ start }) => {
     )
     assert.equal(new Set(events.map(({ hash }) => hash)).size, events.length)
     assert.equal(await findBreak(server), undefined)
+  })
+
+  it('a start that is refused for its SECRET_KEY writes nothing, also when it had tables to make', async () => {
+    const server = await start()
+    const { db } = server.context
+    await db.schema.dropTable('sign_in_failures').execute()
+    if (server.kind === 'postgres') await db.schema.dropTable('counters').execute()
+    await sql`delete from kysely_migration where name = '003-limits'`.execute(db)
+    const wrong = { ...server.settings, secretKey: 'w'.repeat(40) }
+    await assert.rejects(
+      createContext(wrong, server.clock),
+      /^StartupError: The key of the audit log was sealed/,
+    )
+    await seal(server)
+    assert.equal(await findBreak(server), undefined)
+    await server.restart()
+  })
+
+  const skip = kind === 'sqlite' && 'on SQLite nobody but this process can hold a row'
+  it('a chain that somebody keeps locked is told of, once what waits is a minute old', {
+    skip,
+  }, async (t) => {
+    const server = await start()
+    const { settings, context, clock } = server
+    const other = await openDatabase(settings.database)
+    t.after(() => other.close())
+    await recordMany(server, 1)
+    const { lines, log } = createLog()
+    const sealer = createSealer(context, log)
+    await other.db.transaction().execute(async (trx) => {
+      await sql`select 1 from audit_chain for update`.execute(trx)
+      await sealer(NEVER)
+      assert.equal(lines.length, 0)
+      clock.advance(MINUTE + SECOND)
+      await sealer(NEVER)
+      assert.match(String(lines[0]?.msg), /cannot be sealed/)
+    })
   })
 
   it('takes any number in batches, and stops between two of them when told to', async () => {
