@@ -112,14 +112,17 @@ describe('METRICS_PORT', () => {
     const { server, url } = await start()
     await scrape(url)
     server.signal('SIGSTOP')
-    await sleep(400)
+    await sleep(2000)
     server.signal('SIGCONT')
-    await sleep(100)
+    await sleep(200)
     const worst = async () =>
       (await scrape(url)).value('postern_event_loop_delay_seconds', { percentile: '100' }) ?? 0
-    assert.ok((await worst()) > 0.3)
-    await sleep(100)
-    assert.ok((await worst()) < 0.3)
+    const held = await worst()
+    assert.ok(held > 1.5, `${held} s`)
+    // Of a busy machine's own delays none is as long.
+    await sleep(200)
+    const after = await worst()
+    assert.ok(after < 1.5, `${after} s`)
   })
 
   it('closes with the server, whoever keeps a connection to it', async () => {
