@@ -22,15 +22,19 @@ const LAST_SEAL_MS = 2 * SECOND
 
 /**
  * Runs what has to be done now and then. Nodes need not agree on who does it: each job may run on all of them.
- * @returns stops the jobs, waits for those under way, and seals what has come last: call it after the last request
+ * @returns stops the jobs, waits for those under way, and seals what has come last. It is given what tells, after the last
+ *   request, whether all have finished: where some were cut off, the database is likely to hang, and others seal what is left
  */
-export function startJobs(context: Context, log: FastifyBaseLogger): () => Promise<void> {
+export function startJobs(
+  context: Context,
+  log: FastifyBaseLogger,
+): (requests?: Promise<boolean>) => Promise<void> {
   const seal = createSealer(context, log)
   const sealing: Job = { name: 'seal audit events', everyMs: SECOND, run: (_context, signal) => seal(signal) }
   const stops = [...JOBS, sealing].map((job) => startJob(context, log, job))
-  return async () => {
-    await Promise.all(stops.map((stop) => stop()))
-    await seal(AbortSignal.timeout(LAST_SEAL_MS))
+  return async (requests = Promise.resolve(true)) => {
+    const [isCalm] = await Promise.all([requests, ...stops.map((stop) => stop())])
+    if (isCalm) await seal(AbortSignal.timeout(LAST_SEAL_MS))
   }
 }
 

@@ -41,8 +41,7 @@ export async function startServer(settings: Settings, log: Logger, isFirst: bool
     })
     const stopJobs = startJobs(context, log)
     stopOnSignal(log, async () => {
-      await closeWithin(app, GRACE_MS)
-      await stopJobs()
+      await stopJobs(closeWithin(app, GRACE_MS))
       await context.close()
       closeMetrics()
       await tracing?.stop()
@@ -99,12 +98,20 @@ function listenFailure(error: unknown): string {
   return message
 }
 
-/** Accepts no more, lets requests in flight finish, and after `ms` cuts off those that have not. */
-async function closeWithin(app: App, ms: number): Promise<void> {
-  const cutOff = setTimeout(() => app.server.closeAllConnections(), ms)
+/**
+ * Accepts no more, lets requests in flight finish, and after `ms` cuts off those that have not.
+ * @returns whether all have
+ */
+async function closeWithin(app: App, ms: number): Promise<boolean> {
+  let isCalm = true
+  const cutOff = setTimeout(() => {
+    isCalm = false
+    app.server.closeAllConnections()
+  }, ms)
   // A client that keeps its connection after the reply would be waited for as well.
   const sweep = setInterval(() => app.server.closeIdleConnections(), SWEEP_MS)
   await app.close()
   clearInterval(sweep)
   clearTimeout(cutOff)
+  return isCalm
 }

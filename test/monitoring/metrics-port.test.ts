@@ -117,7 +117,11 @@ describe('METRICS_PORT', () => {
     await sleep(200)
     const worst = async () =>
       (await scrape(url)).value('postern_event_loop_delay_seconds', { percentile: '100' }) ?? 0
-    const held = await worst()
+    let held = 0
+    for (let look = 0; look < 20 && held < 1.5; look += 1) {
+      held = await worst()
+      await sleep(100)
+    }
     assert.ok(held > 1.5, `${held} s`)
     // Of a busy machine's own delays none is as long.
     await sleep(200)
