@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import type { OperatorContext } from '../context.ts'
 import { systemClock } from '../core/clock.ts'
 import { createPasswords } from '../core/security/passwords.ts'
+import { findSecretKey } from '../core/settings/kept-secret-key.ts'
 import { type CheckedSettings, checkSettings, loadSettings, type Settings } from '../core/settings.ts'
 import { createDatabaseClock } from '../database/clock.ts'
 import { type Database, openDatabase } from '../database/connection.ts'
@@ -10,7 +11,6 @@ import { openOperatorAuditLog, recordMigrations } from '../features/audit/open-a
 import { createPwnedPasswords } from '../features/passwords/pwned-passwords.ts'
 import { CommandFailure } from './failures.ts'
 import { warn } from './output.ts'
-import { findSecretKey } from './secret-key.ts'
 
 type Work<T> = (operator: OperatorContext) => Promise<T>
 

@@ -1,4 +1,3 @@
-import { StartupError } from '../core/problems.ts'
 import { findKeptSecretKey } from '../core/settings/kept-secret-key.ts'
 import type { CheckedSettings } from '../core/settings.ts'
 import { CommandFailure } from './failures.ts'
@@ -15,14 +14,4 @@ export function getSecretKey({ secretKey, database }: CheckedSettings): string {
     )
   }
   return found
-}
-
-/** The same for commands that can do without. */
-export function findSecretKey(settings: CheckedSettings): string | undefined {
-  try {
-    return getSecretKey(settings)
-  } catch (error) {
-    if (error instanceof CommandFailure || error instanceof StartupError) return undefined
-    throw error
-  }
 }

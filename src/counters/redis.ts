@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient } from '@redis/client'
 import { RateLimiterRedis } from 'rate-limiter-flexible'
 import { createBreaker } from '../core/breaker.ts'
 import { type Clock, SECOND } from '../core/clock.ts'
+import { within } from '../core/within.ts'
 import type { Counters } from './counters.ts'
 
 const CONNECT_TIMEOUT_MS = 2000
@@ -47,7 +47,9 @@ export function openRedisCounters(
   return {
     async add(key, windowMs, points = 1) {
       const customDuration = windowMs / SECOND
-      const result = await attempt(() => within(TIME_OUT_MS, store.penalty(key, points, { customDuration })))
+      const result = await attempt(() =>
+        within(TIME_OUT_MS, store.penalty(key, points, { customDuration }), noAnswer),
+      )
       if (!result) return local.add(key, windowMs, points)
       return { count: result.consumedPoints, msLeft: result.msBeforeNext }
     },
@@ -55,18 +57,7 @@ export function openRedisCounters(
   }
 }
 
-async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
-  const ending = new AbortController()
-  const timeOut = sleep(ms, undefined, { signal: ending.signal }).then(() => {
-    throw new Error(`no answer within ${ms} ms`)
-  })
-  timeOut.catch(() => {})
-  try {
-    return await Promise.race([promise, timeOut])
-  } finally {
-    ending.abort()
-  }
-}
+const noAnswer = () => new Error(`no answer within ${TIME_OUT_MS} ms`)
 
 /** Replies of Redis hold no password; errors of the connection are named by their code. */
 function reasonOf(error: unknown): string {

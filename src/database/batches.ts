@@ -10,12 +10,13 @@ const BATCH = 500
 export async function deleteInBatches(
   deleteSome: (limit: number) => Promise<number>,
   signal?: AbortSignal,
+  batch = BATCH,
 ): Promise<number> {
   let total = 0
   for (;;) {
-    const deleted = await deleteSome(BATCH)
+    const deleted = await deleteSome(batch)
     total += deleted
-    if (deleted < BATCH || signal?.aborted) return total
+    if (deleted < batch || signal?.aborted) return total
     await nextTurn()
   }
 }

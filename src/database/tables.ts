@@ -136,3 +136,5 @@ export type CountersTable = {
 
 export type User = Selectable<UsersTable>
 export type Session = Selectable<SessionsTable>
+export type StoredEvent = Selectable<AuditEventsTable>
+export type StoredChain = Selectable<AuditChainTable>

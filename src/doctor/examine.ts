@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { debuglog } from 'node:util'
 import { type Clock, SECOND, systemClock } from '../core/clock.ts'
 import type { SettingsOptions } from '../core/settings.ts'
+import { within } from '../core/within.ts'
 import { type CheckDescription, type Finding, type Group, NotLookedAt } from './check.ts'
 import { GROUPS } from './groups.ts'
 import { createScene, type Scene } from './scene.ts'
@@ -53,18 +53,12 @@ export async function examineGroup(
   scene: Scene,
   limitMs = LIMIT_MS,
 ): Promise<Finding[] | Omission> {
-  const ending = new AbortController()
-  const timeOut = sleep(limitMs, undefined, { signal: ending.signal }).then(() => {
-    throw new NotLookedAt(`it took longer than ${limitMs / SECOND} seconds`)
-  })
-  timeOut.catch(() => {})
+  const late = () => new NotLookedAt(`it took longer than ${limitMs / SECOND} seconds`)
   try {
-    return await Promise.race([group.examine(scene), timeOut])
+    return await within(limitMs, group.examine(scene), late)
   } catch (error) {
     debug('%o', error)
     return { group: group.name, reason: reasonOf(error) }
-  } finally {
-    ending.abort()
   }
 }
 

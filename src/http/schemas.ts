@@ -6,6 +6,32 @@ import { MAX_FIELD_ERRORS } from './validation.ts'
 export const Uuid = Type.String({ format: 'uuid', examples: ['019a1f6e-7c1a-7b7e-8a54-3f1d2c9b0e11'] })
 export const DateTime = Type.String({ format: 'date-time', examples: ['2026-01-31T09:30:00.000Z'] })
 
+const MAX_PAGE_SIZE = 100
+
+/** What lists answer with. A schema with a title becomes a component. */
+export const pageOf = <Schema extends TSchema>(item: Schema, title: string) =>
+  Type.Object(
+    {
+      items: Type.Array(item, { maxItems: MAX_PAGE_SIZE }),
+      next: Type.Union([Uuid, Type.Null()], {
+        description: 'Send it as `cursor` for the next page; null on the last',
+        examples: [null],
+      }),
+    },
+    { title },
+  )
+
+/** What lists take in the query. */
+export const paging = {
+  cursor: Type.Optional(Type.String({ format: 'uuid', description: '`next` of the page before' })),
+  limit: Type.Integer({
+    minimum: 1,
+    maximum: MAX_PAGE_SIZE,
+    default: 50,
+    description: 'How many a page holds at most',
+  }),
+}
+
 /** What a request may be called; others get a new name. */
 export const REQUEST_ID = /^[\w.-]{1,128}$/
 const EXAMPLE_REQUEST_ID = '019a1f6e-7c1a-7b7e-8a54-3f1d2c9b0e11'

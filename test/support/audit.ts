@@ -1,5 +1,6 @@
 import { pino } from 'pino'
-import type { Break, StoredEvent } from '../../src/features/audit/chain.ts'
+import type { StoredEvent } from '../../src/database/tables.ts'
+import type { Break } from '../../src/features/audit/chain.ts'
 import { type AuditEvent, recordEvent, recordEvents } from '../../src/features/audit/events.ts'
 import { createSealer } from '../../src/features/audit/seal-events.ts'
 import { type Verification, verifyChain } from '../../src/features/audit/verify-chain.ts'

@@ -128,6 +128,17 @@ export function warnOfUnusedSecretKey(databaseFile: string, inUse: (string | und
   ]
 }
 
+/** The secret that is set, else the one kept beside the database, if it is of use. None is made. */
+export function findSecretKey({ secretKey, database }: SecretKeyPlace): string | undefined {
+  return secretKey ?? (database.kind === 'sqlite' ? findUsableSecretKey(database.file) : undefined)
+}
+
+/** Of the settings, what tells where the secret is. */
+type SecretKeyPlace = {
+  secretKey: string | undefined
+  database: { kind: 'sqlite'; file: string } | { kind: 'postgres' }
+}
+
 /** The kept secret; undefined also when it is of no use, which does not matter while another is set. */
 function findUsableSecretKey(databaseFile: string): string | undefined {
   try {

@@ -1,6 +1,6 @@
 import { MINUTE, SECOND, type Timestamp } from '../../core/clock.ts'
 import { createDatabaseClock } from '../../database/clock.ts'
-import { findNewestEvent } from '../../features/audit/newest-queries.ts'
+import { findNewestEvent } from '../../features/audit/list-queries.ts'
 import { MAX_CLOCK_DISAGREEMENT_MS } from '../../features/health/readiness.ts'
 import { defineGroup } from '../check.ts'
 import type { Scene } from '../scene.ts'
@@ -16,7 +16,7 @@ async function gather(scene: Scene): Promise<ClockFacts | undefined> {
   const database = await scene.openTables()
   if (!database) return undefined
   const { clock: shared, disagreementMs } = await createDatabaseClock(database, scene.clock)
-  const newest = await findNewestEvent(database.db)
+  const newest = await findNewestEvent(database.db, {})
   return { now: shared.now(), disagreementMs: disagreementMs(), newestEventAt: newest?.occurred_at }
 }
 

@@ -1,5 +1,5 @@
 import { DAY, type Timestamp } from '../../core/clock.ts'
-import { findNewestEvent } from '../../features/audit/newest-queries.ts'
+import { findNewestEvent } from '../../features/audit/list-queries.ts'
 import { defineGroup } from '../check.ts'
 import type { Scene } from '../scene.ts'
 
@@ -14,7 +14,7 @@ async function gather(scene: Scene): Promise<ForwardingFacts | undefined> {
   const { trustedProxies } = scene.settings()
   const database = await scene.openTables()
   if (!database) return undefined
-  const event = await findNewestEvent(database.db, 'server.proxy_untrusted')
+  const event = await findNewestEvent(database.db, { type: 'server.proxy_untrusted' })
   return {
     now: scene.clock.now(),
     isAnyTrusted: typeof trustedProxies === 'number' || trustedProxies.length > 0,

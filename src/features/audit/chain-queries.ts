@@ -1,14 +1,12 @@
-import type { Insertable, Selectable, Updateable } from 'kysely'
+import type { Insertable, Updateable } from 'kysely'
 import { sql } from 'kysely'
 import { adapterOf, prepareRow, prepareRows } from '../../database/compiled.ts'
-import type { AuditChainTable, AuditEventsTable, Db } from '../../database/tables.ts'
-
-type StoredEvent = Selectable<AuditEventsTable>
+import type { AuditChainTable, Db, StoredChain, StoredEvent } from '../../database/tables.ts'
 
 /** There is one chain. */
 const CHAIN = 1
 
-export function findChain(db: Db): Promise<Selectable<AuditChainTable> | undefined> {
+export function findChain(db: Db): Promise<StoredChain | undefined> {
   return db.selectFrom('audit_chain').selectAll().where('id', '=', CHAIN).executeTakeFirst()
 }
 

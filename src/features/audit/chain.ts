@@ -1,9 +1,5 @@
 import { createHmac } from 'node:crypto'
-import type { Selectable } from 'kysely'
-import type { AuditChainTable, AuditEventsTable } from '../../database/tables.ts'
-
-export type StoredEvent = Selectable<AuditEventsTable>
-export type StoredChain = Selectable<AuditChainTable>
+import type { StoredChain, StoredEvent } from '../../database/tables.ts'
 
 /** The columns that tell what happened, in the order in which they are signed. Changing it breaks every chain. */
 const FACTS = [

@@ -1,4 +1,4 @@
-import type { StoredEvent } from './chain.ts'
+import type { StoredEvent } from '../../database/tables.ts'
 
 /** An event as superusers, exports and the log show it. */
 export const toEntry = (event: StoredEvent) => ({

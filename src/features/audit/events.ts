@@ -2,8 +2,8 @@ import type { Caller } from '../../core/caller.ts'
 import type { Timestamp } from '../../core/clock.ts'
 import { newIdAt, type SessionId, type UserId } from '../../core/ids.ts'
 import { prepareRow } from '../../database/compiled.ts'
-import type { Db } from '../../database/tables.ts'
-import { type Facts, type StoredEvent, signEvent } from './chain.ts'
+import type { Db, StoredEvent } from '../../database/tables.ts'
+import { type Facts, signEvent } from './chain.ts'
 import { type Writer, writerOf } from './writer.ts'
 
 /** Described in docs/audit.md. */

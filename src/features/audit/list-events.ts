@@ -1,7 +1,6 @@
 import type { Context } from '../../context.ts'
 import type { UserId } from '../../core/ids.ts'
-import type { Db } from '../../database/tables.ts'
-import type { StoredEvent } from './chain.ts'
+import type { Db, StoredEvent } from '../../database/tables.ts'
 import { FIRST_ID } from './chain-queries.ts'
 import { toEntry, toOwnEntry } from './entry.ts'
 import { type EventFilter, listNewestEvents, listOldestEvents } from './list-queries.ts'

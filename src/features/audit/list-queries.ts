@@ -1,6 +1,5 @@
-import type { Selectable } from 'kysely'
 import { firstIdAt, type UserId } from '../../core/ids.ts'
-import type { AuditEventsTable, Db } from '../../database/tables.ts'
+import type { Db, StoredEvent } from '../../database/tables.ts'
 
 export type EventFilter = {
   type?: string | undefined
@@ -30,7 +29,7 @@ export function listNewestEvents(
   db: Db,
   filter: EventFilter,
   { before, limit }: { before: string | undefined; limit: number },
-): Promise<Selectable<AuditEventsTable>[]> {
+): Promise<StoredEvent[]> {
   return selectEvents(db, filter)
     .$if(before !== undefined, (query) => query.where('id', '<', before as string))
     .orderBy('id', 'desc')
@@ -38,11 +37,16 @@ export function listNewestEvents(
     .execute()
 }
 
+/** The newest, if there is any. */
+export async function findNewestEvent(db: Db, filter: EventFilter): Promise<StoredEvent | undefined> {
+  return (await listNewestEvents(db, filter, { before: undefined, limit: 1 }))[0]
+}
+
 /** Oldest first, beginning after the id `after`. */
 export function listOldestEvents(
   db: Db,
   filter: EventFilter,
   { after, limit }: { after: string; limit: number },
-): Promise<Selectable<AuditEventsTable>[]> {
+): Promise<StoredEvent[]> {
   return selectEvents(db, filter).where('id', '>', after).orderBy('id').limit(limit).execute()
 }

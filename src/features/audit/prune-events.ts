@@ -1,6 +1,6 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Context } from '../../context.ts'
 import type { Timestamp } from '../../core/clock.ts'
+import { deleteInBatches } from '../../database/batches.ts'
 import { followChain, signHead } from './chain.ts'
 import { deleteSealedEvents, listSealedEvents, updateChain } from './chain-queries.ts'
 import { lockChain } from './seal-events.ts'
@@ -15,23 +15,17 @@ type Pruning = Pick<Context, 'db' | 'clock' | 'chainKey' | 'settings'>
  * @returns how many were deleted
  * @throws Error when the chain does not hold
  */
-export async function pruneEvents(context: Pruning, signal?: AbortSignal): Promise<number> {
+export function pruneEvents(context: Pruning, signal?: AbortSignal): Promise<number> {
   const before = context.clock.now() - context.settings.auditRetentionMs
-  let total = 0
-  for (;;) {
-    const pruned = await pruneBatch(context, before)
-    total += pruned
-    if (pruned < BATCH || signal?.aborted) return total
-    await nextTurn()
-  }
+  return deleteInBatches((limit) => pruneBatch(context, before, limit), signal, BATCH)
 }
 
-function pruneBatch({ db, chainKey }: Pruning, before: Timestamp): Promise<number> {
+function pruneBatch({ db, chainKey }: Pruning, before: Timestamp, limit: number): Promise<number> {
   return db.transaction().execute(async (trx) => {
     const chain = await lockChain(trx, chainKey)
     if (!chain) return 0
     const from = chain.pruned_seq + 1
-    const events = await listSealedEvents(trx, { from, to: chain.seq, limit: BATCH })
+    const events = await listSealedEvents(trx, { from, to: chain.seq, limit })
     const young = events.findIndex((event) => event.occurred_at >= before)
     const old = young === -1 ? events : events.slice(0, young)
     if (old.length === 0) return 0

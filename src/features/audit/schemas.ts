@@ -1,9 +1,8 @@
 import { Type } from 'typebox'
 import { MAX_USER_AGENT_LENGTH } from '../../core/caller.ts'
-import { DateTime, REQUEST_ID, Uuid } from '../../http/schemas.ts'
+import { DateTime, pageOf, paging, REQUEST_ID, Uuid } from '../../http/schemas.ts'
 import { AUDIT_EVENT_TYPES } from './events.ts'
 
-const MAX_PAGE_SIZE = 100
 const ACTORS = ['user', 'anonymous', 'operator', 'server', 'unknown']
 
 const ID = '019a1f6e-7c1a-7b7e-8a54-3f1d2c9b0e11'
@@ -60,26 +59,8 @@ const AuditEntry = Type.Object(
   { title: 'AuditEvent' },
 )
 
-const next = Type.Union([Uuid, Type.Null()], {
-  description: 'Send it as `cursor` for the next page; null on the last',
-  examples: [null],
-})
-
-const pageOf = <Schema extends Type.TSchema>(item: Schema, title: string) =>
-  Type.Object({ items: Type.Array(item, { maxItems: MAX_PAGE_SIZE }), next }, { title })
-
 export const OwnEventPage = pageOf(OwnEvent, 'SecurityEventPage')
 export const AuditPage = pageOf(AuditEntry, 'AuditPage')
-
-const paging = {
-  cursor: Type.Optional(Type.String({ format: 'uuid', description: '`next` of the page before' })),
-  limit: Type.Integer({
-    minimum: 1,
-    maximum: MAX_PAGE_SIZE,
-    default: 50,
-    description: 'How many a page holds at most',
-  }),
-}
 
 export const OwnEventQuery = Type.Object(paging, { additionalProperties: false })
 

@@ -1,16 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Context } from '../../context.ts'
 import { MINUTE } from '../../core/clock.ts'
-import type { Db } from '../../database/tables.ts'
-import {
-  findFault,
-  isGenuineHead,
-  linkEvent,
-  type Place,
-  type StoredChain,
-  type StoredEvent,
-  signHead,
-} from './chain.ts'
+import type { Db, StoredChain, StoredEvent } from '../../database/tables.ts'
+import { findFault, isGenuineHead, linkEvent, type Place, signHead } from './chain.ts'
 import {
   FIRST_ID,
   findChain,

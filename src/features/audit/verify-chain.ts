@@ -1,5 +1,5 @@
-import type { Db } from '../../database/tables.ts'
-import { type Break, findFault, followChain, isGenuineHead, type Place, type StoredChain } from './chain.ts'
+import type { Db, StoredChain } from '../../database/tables.ts'
+import { type Break, findFault, followChain, isGenuineHead, type Place } from './chain.ts'
 import {
   FIRST_ID,
   findChain,

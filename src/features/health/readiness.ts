@@ -1,6 +1,7 @@
 import type { Context } from '../../context.ts'
 import { SECOND } from '../../core/clock.ts'
 import { Problem, StartupError } from '../../core/problems.ts'
+import { within } from '../../core/within.ts'
 import { pendingMigrations } from '../../database/migrate.ts'
 
 const ANSWER_WITHIN_MS = 2 * SECOND
@@ -26,22 +27,16 @@ async function checkReadiness({ database, databaseClock }: Context): Promise<voi
   if (disagreementMs > MAX_CLOCK_DISAGREEMENT_MS) {
     throw new Problem('not_ready', { retryAfterSeconds: 60, context: { disagreementMs } })
   }
-  const pending = await within(ANSWER_WITHIN_MS, pendingMigrations(database)).catch(refuseNewerDatabase)
+  const pending = await within(ANSWER_WITHIN_MS, pendingMigrations(database), noAnswer).catch(
+    refuseNewerDatabase,
+  )
   if (pending.length > 0) throw new Problem('not_ready', { retryAfterSeconds: 5, context: { pending } })
 }
+
+const noAnswer = () => new Problem('database_unavailable', { retryAfterSeconds: 1 })
 
 /** A newer version has migrated the database: this node would not start on it any more. */
 function refuseNewerDatabase(error: unknown): never {
   if (!(error instanceof StartupError)) throw error
   throw new Problem('not_ready', { cause: error, retryAfterSeconds: 60 })
-}
-
-async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  const { promise: timeout, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new Problem('database_unavailable', { retryAfterSeconds: 1 })), ms)
-  try {
-    return await Promise.race([work, timeout])
-  } finally {
-    clearTimeout(timer)
-  }
 }

@@ -1,8 +1,6 @@
 import { Type } from 'typebox'
 import { MAX_USER_AGENT_LENGTH } from '../../core/caller.ts'
-import { DateTime, Uuid } from '../../http/schemas.ts'
-
-const MAX_PAGE_SIZE = 100
+import { DateTime, pageOf, paging, Uuid } from '../../http/schemas.ts'
 
 export const SessionSummary = Type.Object(
   {
@@ -20,29 +18,9 @@ export const SessionSummary = Type.Object(
   { title: 'Session' },
 )
 
-export const SessionPage = Type.Object(
-  {
-    items: Type.Array(SessionSummary, { maxItems: MAX_PAGE_SIZE }),
-    next: Type.Union([Uuid, Type.Null()], {
-      description: 'Send it as `cursor` for the next page; null on the last',
-      examples: [null],
-    }),
-  },
-  { title: 'SessionPage' },
-)
+export const SessionPage = pageOf(SessionSummary, 'SessionPage')
 
-export const SessionPageQuery = Type.Object(
-  {
-    cursor: Type.Optional(Type.String({ format: 'uuid', description: '`next` of the page before' })),
-    limit: Type.Integer({
-      minimum: 1,
-      maximum: MAX_PAGE_SIZE,
-      default: 50,
-      description: 'How many a page holds at most',
-    }),
-  },
-  { additionalProperties: false },
-)
+export const SessionPageQuery = Type.Object(paging, { additionalProperties: false })
 
 export const SessionParams = Type.Object({
   id: Type.String({ ...Uuid, description: '`id` of one of your sessions' }),
