@@ -3,8 +3,15 @@ import { keepTrace } from './traces.ts'
 
 export type Env = Readonly<Record<string, string>>
 
-/** What the test runner sets for its own processes, and what would change the output of ours. */
-const OF_THE_RUNNER = ['NODE_TEST_CONTEXT', 'FORCE_COLOR', 'NO_COLOR', 'NODE_DEBUG']
+/** What the test runner sets for its own processes, and what would change the output of ours: under CI Node shows no colours. */
+const OF_THE_RUNNER = [
+  'NODE_TEST_CONTEXT',
+  'FORCE_COLOR',
+  'NO_COLOR',
+  'NODE_DISABLE_COLORS',
+  'CI',
+  'NODE_DEBUG',
+]
 
 /** Ours without Postern's settings: what is left is PATH, TMPDIR, coverage and the like. */
 export function inheritedEnvironment(): NodeJS.ProcessEnv {
