@@ -108,12 +108,11 @@ describe('METRICS_PORT', () => {
     other.close()
   })
 
-  const skip = 'one run in three the stop of the process is not seen: to be understood'
-  it('an event loop that is held up shows, and no longer once it has been told (skipped: not seen in one run of three, to be understood)', {
-    skip,
-  }, async () => {
+  it('an event loop that is held up shows, and no longer once it has been told', async () => {
     const { server, url } = await start()
     await scrape(url)
+    // The histogram of Node measures from tick to tick: of the 10 ms before its first one it knows nothing.
+    await sleep(100)
     server.signal('SIGSTOP')
     await sleep(2000)
     server.signal('SIGCONT')
