@@ -15,7 +15,7 @@ import { openAuditLog, recordMigrations } from './features/audit/open-audit-log.
 import { type Captcha, createCaptcha } from './features/auth/captcha.ts'
 import { loadSigningKeys } from './features/keys/signing-keys.ts'
 import { createPwnedPasswords, type PwnedPasswords } from './features/passwords/pwned-passwords.ts'
-import { observeHashes, observeStatements } from './observers.ts'
+import { observeHashes, observeStatements } from './monitoring/observers.ts'
 
 /** Everything a service may use that is not its input. Built once, at start. */
 export type Context = Readonly<{

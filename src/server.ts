@@ -26,7 +26,7 @@ export async function startServer(settings: Settings, log: Logger, isFirst: bool
   // Read by libuv when its first thread starts: as many as may hash, since each more leaves the caches of the others colder.
   process.env.UV_THREADPOOL_SIZE = String(Math.max(LEAST_POOL_THREADS, settings.hashConcurrency))
   const tracing =
-    settings.tracing && (await import('./tracing/tracing.ts')).startTracing(settings.tracing, log)
+    settings.tracing && (await import('./monitoring/tracing.ts')).startTracing(settings.tracing, log)
   const warn = (message: string) => log.warn(message)
   const context = await createContext(settings, systemClock, warn, tracing)
   try {
@@ -68,11 +68,11 @@ async function exposeMetrics(context: Context, log: Logger): Promise<() => void>
   if (metrics === undefined || metrics.at === 'route') return () => {}
   const collect = (await import('./features/metrics/collect.ts')).createCollector(context)
   if (metrics.at === 'primary') {
-    const { answerPrimary } = await import('./worker-questions.ts')
+    const { answerPrimary } = await import('./monitoring/worker-questions.ts')
     answerPrimary(collect, log)
     return () => {}
   }
-  const { listenForMetrics } = await import('./metrics-listener.ts')
+  const { listenForMetrics } = await import('./monitoring/metrics-listener.ts')
   return listenForMetrics(metrics, publicUrl, log, async () => [await collect()])
 }
 

@@ -5,9 +5,9 @@ import { MINUTE, SECOND } from './core/clock.ts'
 import { StartupError } from './core/problems.ts'
 import { shareOf } from './core/settings/share.ts'
 import type { Settings } from './core/settings.ts'
+import type { WorkerMetrics } from './monitoring/worker-metrics.ts'
 import { stopOnSignal } from './stop.ts'
 import { READY, type Task, WORKER_VARIABLE } from './worker.ts'
-import type { WorkerMetrics } from './worker-metrics.ts'
 
 /** From a worker's end to its replacement; twice as long each time, until one has lived for `SETTLED_MS`. */
 const FIRST_DELAY_MS = 100
@@ -62,8 +62,8 @@ async function exposeMetrics(
   log: Logger,
 ): Promise<ExposedMetrics | undefined> {
   if (metrics?.at !== 'port') return undefined
-  const { createWorkerMetrics } = await import('./worker-metrics.ts')
-  const { listenForMetrics } = await import('./metrics-listener.ts')
+  const { createWorkerMetrics } = await import('./monitoring/worker-metrics.ts')
+  const { listenForMetrics } = await import('./monitoring/metrics-listener.ts')
   const ofWorkers = createWorkerMetrics(workers)
   return { ofWorkers, close: await listenForMetrics(metrics, publicUrl, log, ofWorkers.collect) }
 }

@@ -116,7 +116,7 @@ export type AuditChainTable = {
   mac: string
 }
 
-/** Failures in a row: of guesses at a name, whether anybody has it or not, of those from a device, or of proofs. */
+/** Failures in a row: of guesses at a name, whether anybody has it or not, of those from a device, or of reauthentications. */
 export type SignInFailuresTable = {
   /** A MAC: who reads the table learns no names. */
   key: string

@@ -17,14 +17,16 @@ type Limit = Readonly<{
   countedBy: 'all nodes' | 'each process'
   /** Whether clients are told in `RateLimit`: what others do to an account is none of their business. */
   isTold: boolean
+  /** Whether there are so many for each thread that hashes: about what it can do. */
+  isPerThread: boolean
 }>
 
 const limit = (
   most: number,
   windowMs: number,
   countedBy: Limit['countedBy'],
-  { isTold = false } = {},
-): Limit => ({ most, windowMs, countedBy, isTold })
+  { isTold = false, isPerThread = false } = {},
+): Limit => ({ most, windowMs, countedBy, isTold, isPerThread })
 
 /**
  * Every limit. An address is an IPv4 address or the /64 of an IPv6 one. An account is a name that somebody gives,
@@ -44,19 +46,18 @@ export const LIMITS = {
   'failed-accounts-address': limit(100, DAY, 'all nodes'),
   /** Tells that one is new to an address. */
   'failed-account-of-address': limit(Number.POSITIVE_INFINITY, DAY, 'all nodes'),
-  /** For each thread that hashes: about what it can do. */
-  'login-server': limit(6000, MINUTE, 'each process'),
+  'login-server': limit(6000, MINUTE, 'each process', { isPerThread: true }),
   /** Current passwords of people who are signed in. */
-  'proof-address': limit(60, MINUTE, 'all nodes', { isTold: true }),
-  'proof-account': limit(20, MINUTE, 'all nodes'),
+  'reauthentication-address': limit(60, MINUTE, 'all nodes', { isTold: true }),
+  'reauthentication-account': limit(20, MINUTE, 'all nodes'),
   /** Changes of the account without its password. */
   'change-account': limit(30, HOUR, 'all nodes'),
   'register-address': limit(60, HOUR, 'all nodes', { isTold: true }),
-  'register-server': limit(6000, MINUTE, 'each process'),
+  'register-server': limit(6000, MINUTE, 'each process', { isPerThread: true }),
   'refresh-address': limit(3000, MINUTE, 'each process', { isTold: true }),
   'reset-address': limit(30, HOUR, 'all nodes', { isTold: true }),
   'reset-account': limit(5, HOUR, 'all nodes'),
-  'reset-server': limit(6000, MINUTE, 'each process'),
+  'reset-server': limit(6000, MINUTE, 'each process', { isPerThread: true }),
   'code-address': limit(30, 10 * MINUTE, 'all nodes', { isTold: true }),
   'code-account': limit(10, 10 * MINUTE, 'all nodes'),
   'code-server': limit(12_000, MINUTE, 'each process'),
@@ -72,11 +73,10 @@ export type Limits = {
   /**
    * Counts a request, and refuses it beyond the limit.
    * @param subject what the limit is for: an address, an account
-   * @param times the limit so often
    * @returns how many there are now
    * @throws Problem `too_many_requests`
    */
-  take(limited: Limited, name: LimitName, subject: string[], times?: number): Promise<number>
+  take(limited: Limited, name: LimitName, subject: string[]): Promise<number>
   /**
    * Refuses a request when as many as may have been counted already.
    * @throws Problem `too_many_requests`
@@ -103,6 +103,8 @@ export function createLimits({ settings, db, clock, counters, pseudonym, metrics
     const store = countedBy === 'all nodes' ? counters.shared : counters.local
     return store.add(pseudonym(name, ...subject), windowMs, points)
   }
+  const mostOf = (name: LimitName): number =>
+    LIMITS[name].most * (LIMITS[name].isPerThread ? settings.hashConcurrency : 1)
   /** Once for each window: that more is refused after it, the metrics tell. */
   const record = (limit: LimitName, caller: Caller): Promise<void> =>
     recordEvent(db, clock.now(), { type: 'limit.reached', caller, detail: { limit } })
@@ -112,9 +114,9 @@ export function createLimits({ settings, db, clock, counters, pseudonym, metrics
     !settings.rateLimits || (isShared === true && name.includes('address'))
 
   return {
-    async take({ reply, caller }, name, subject, times = 1) {
+    async take({ reply, caller }, name, subject) {
       if (isOff(name, caller)) return 0
-      const most = LIMITS[name].most * times
+      const most = mostOf(name)
       const found = await add(name, subject)
       if (LIMITS[name].isTold) tell(reply, name, found)
       if (found.count === most + 1) await record(name, caller)
@@ -124,12 +126,12 @@ export function createLimits({ settings, db, clock, counters, pseudonym, metrics
     async requireRoom({ caller }, name, subject) {
       if (isOff(name, caller)) return
       const found = await add(name, subject, 0)
-      if (found.count >= LIMITS[name].most) refuse(name, found)
+      if (found.count >= mostOf(name)) refuse(name, found)
     },
     async count({ caller }, name, subject, points = 1) {
       if (isOff(name, caller)) return 0
       const { count } = await add(name, subject, points)
-      if (count === LIMITS[name].most && points > 0) await record(name, caller)
+      if (count === mostOf(name) && points > 0) await record(name, caller)
       return count
     },
   }

@@ -17,7 +17,7 @@ export const CHALLENGES: Partial<Record<ProblemCode, string>> = {
   reauthentication_required: `${BEARER}, error="insufficient_user_authentication", max_age="300"`,
 }
 
-type Occurrence = {
+export type Occurrence = {
   publicUrl: string
   /** The path that was asked for, as a URI reference. */
   instance: string

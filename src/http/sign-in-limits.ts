@@ -9,12 +9,11 @@ const SUSPICIOUS_FAILURES = 10
  * How the limits let a request sign in. A device that is known does not count with others at its address or elsewhere:
  * nothing that they do keeps it out.
  * @param account the name that is given, as it is compared
- * @param hashThreads how many passwords this process hashes at a time
  */
 export const admitBy =
-  (limits: Limits, limited: Limited, account: string, hashThreads: number): Admit =>
+  (limits: Limits, limited: Limited, account: string): Admit =>
   (device) =>
-    device ? admitDevice(limits, limited, device) : admitStranger(limits, limited, account, hashThreads)
+    device ? admitDevice(limits, limited, device) : admitStranger(limits, limited, account)
 
 async function admitDevice(limits: Limits, limited: Limited, { sub, jti }: DeviceClaims): Promise<Admission> {
   await limits.take(limited, 'login-device', [sub, jti])
@@ -29,12 +28,7 @@ async function admitDevice(limits: Limits, limited: Limited, { sub, jti }: Devic
 }
 
 /** One after the other: a request that is refused leaves no trace in what comes after. */
-async function admitStranger(
-  limits: Limits,
-  limited: Limited,
-  account: string,
-  hashThreads: number,
-): Promise<Admission> {
+async function admitStranger(limits: Limits, limited: Limited, account: string): Promise<Admission> {
   const address = addressOf(limited.caller)
   const giveBack = async () => {
     await limits.count(limited, 'failed-login-address', [address], -1)
@@ -45,7 +39,7 @@ async function admitStranger(
   const failures = await limits.take(limited, 'failed-login-address', [address])
   try {
     await limits.take(limited, 'login-account', [account])
-    await limits.take(limited, 'login-server', [], hashThreads)
+    await limits.take(limited, 'login-server', [])
   } catch (error) {
     await giveBack()
     throw error

@@ -92,7 +92,7 @@ export async function authRouter(app: App, context: Context, limits: Limits): Pr
       const { caller } = request
       const { captcha_token: captchaToken, ...newUser } = request.body
       await limits.take({ caller, reply }, 'register-address', [addressOf(caller)])
-      await limits.take({ caller, reply }, 'register-server', [], settings.hashConcurrency)
+      await limits.take({ caller, reply }, 'register-server', [])
       const pair = await register(context, newUser, { captchaToken, caller })
       if (transport === 'cookie') await endReplaced(request)
       return deliver(reply, pair, transport)
@@ -133,7 +133,7 @@ export async function authRouter(app: App, context: Context, limits: Limits): Pr
       const { caller } = request
       const { username: identifier, password, captcha_token: captchaToken } = request.body
       const deviceToken = request.body.device_token ?? readDeviceCookie(request)
-      const admit = admitBy(limits, { caller, reply }, identifierKey(identifier), settings.hashConcurrency)
+      const admit = admitBy(limits, { caller, reply }, identifierKey(identifier))
       const signIn = { identifier, password, deviceToken, captchaToken, caller }
       const pair = await login(context, signIn, admit)
       if (transport === 'cookie') await endReplaced(request)

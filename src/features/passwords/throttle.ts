@@ -22,7 +22,7 @@ export type Throttled = { key: string; most: number }
 export const MOST_FAILURES_OF_A_NAME = 40
 /** Beyond them they count as unknown. */
 export const MOST_FAILURES_OF_DEVICES = 20
-export const MOST_FAILED_PROOFS = 20
+export const MOST_FAILED_REAUTHENTICATIONS = 20
 
 export const throttledName = ({ pseudonym }: Pick<Context, 'pseudonym'>, identifier: string): Throttled => ({
   key: pseudonym('name', identifierKey(identifier)),
@@ -36,9 +36,12 @@ export const throttledDevices = ({ pseudonym }: Pick<Context, 'pseudonym'>, user
 })
 
 /** Wrong current passwords of who is signed in: apart from sign-ins, which anybody can make fail. */
-export const throttledProof = ({ pseudonym }: Pick<Context, 'pseudonym'>, userId: UserId): Throttled => ({
-  key: pseudonym('proof', userId),
-  most: MOST_FAILED_PROOFS,
+export const throttledReauthentication = (
+  { pseudonym }: Pick<Context, 'pseudonym'>,
+  userId: UserId,
+): Throttled => ({
+  key: pseudonym('reauthentication', userId),
+  most: MOST_FAILED_REAUTHENTICATIONS,
 })
 
 /**
@@ -74,14 +77,14 @@ export async function countFailure(
 
 type Account = Pick<User, 'id' | 'username_key' | 'email_key'>
 
-/** Whatever is counted for an account: its two names, its devices, and proofs. */
+/** Whatever is counted for an account: its two names, its devices, and reauthentications. */
 export const accountKeys = (
   context: Pick<Context, 'pseudonym'>,
   { id, username_key, email_key }: Account,
 ): string[] => [
   ...[username_key, email_key].map((name) => context.pseudonym('name', name)),
   throttledDevices(context, id).key,
-  throttledProof(context, id).key,
+  throttledReauthentication(context, id).key,
 ]
 
 /**

@@ -13,7 +13,7 @@ import {
   countFailure,
   forgetFailures,
   forgetGuesses,
-  throttledProof,
+  throttledReauthentication,
 } from '../passwords/throttle.ts'
 import { type Authenticated, getStandingSession } from '../sessions/authenticate.ts'
 import { endUserSessions } from '../sessions/end-sessions.ts'
@@ -43,7 +43,7 @@ export async function updateOwnAccount(
   { current, changes, caller }: { current: Authenticated; changes: AccountChanges; caller: Caller },
 ): Promise<User> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
-    requireProof(changes)
+    requireCurrentPassword(changes)
     const columns = await changedColumns(context, current, changes)
     if (!columns) return current
     const guard = await prove(context, current, changes, caller)
@@ -102,7 +102,7 @@ async function changedColumns(
 }
 
 /** Before the new password is looked at, which may take a while. */
-function requireProof({ password, current_password }: AccountChanges): void {
+function requireCurrentPassword({ password, current_password }: AccountChanges): void {
   if (password !== undefined && current_password === undefined) {
     throw invalidField('/current_password', 'is needed to set a new password')
   }
@@ -136,7 +136,7 @@ async function verifyCurrentPassword(
 ): Promise<string> {
   const { db, clock, passwords } = context
   const { id: userId, session_id: sessionId, password_hash: hash } = current
-  const throttled = throttledProof(context, userId)
+  const throttled = throttledReauthentication(context, userId)
   const [failures] = await findFailures(db, [throttled.key])
   const claim = await admitTry(context, throttled, failures)
   const matches = await passwords.verify(hash, password).catch(async (error) => {

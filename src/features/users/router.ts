@@ -12,9 +12,9 @@ import { AdminGreeting, DeleteUserRequest, UpdateUserRequest, UserProfile } from
 
 export async function usersRouter(app: App, context: Context, limits: Limits): Promise<void> {
   /** Counts a current password before it is looked at. */
-  const admitProof = async ({ caller }: FastifyRequest, reply: FastifyReply, userId: UserId) => {
-    await limits.take({ caller, reply }, 'proof-address', [addressOf(caller)])
-    await limits.take({ caller, reply }, 'proof-account', [userId])
+  const admitReauthentication = async ({ caller }: FastifyRequest, reply: FastifyReply, userId: UserId) => {
+    await limits.take({ caller, reply }, 'reauthentication-address', [addressOf(caller)])
+    await limits.take({ caller, reply }, 'reauthentication-account', [userId])
   }
 
   app.get(
@@ -60,7 +60,7 @@ export async function usersRouter(app: App, context: Context, limits: Limits): P
   ) => {
     const current = await currentUser(context, request)
     const { body: changes, caller } = request
-    if (changes.current_password !== undefined) await admitProof(request, reply, current.id)
+    if (changes.current_password !== undefined) await admitReauthentication(request, reply, current.id)
     else await limits.take({ caller, reply }, 'change-account', [current.id])
     return toProfile(await updateOwnAccount(context, { current, changes, caller }))
   }
@@ -92,7 +92,7 @@ export async function usersRouter(app: App, context: Context, limits: Limits): P
     },
     async (request, reply) => {
       const current = await currentUser(context, request)
-      await admitProof(request, reply, current.id)
+      await admitReauthentication(request, reply, current.id)
       const { current_password: currentPassword } = request.body
       await deleteOwnAccount(context, { current, currentPassword, caller: request.caller })
       return reply.code(204).send(null)

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import type { Metric } from './core/instruments.ts'
+import type { Metric } from '../core/instruments.ts'
 
 /** From the primary process to a worker, and back with the metrics. */
 export type Question = { metricsFor: number }

@@ -1,7 +1,7 @@
-import type { Metrics } from './core/metrics.ts'
-import type { Job } from './core/security/work-queue.ts'
-import type { Tracing } from './core/tracing.ts'
-import { byOperation, type ObserveStatement } from './database/meter.ts'
+import type { Metrics } from '../core/metrics.ts'
+import type { Job } from '../core/security/work-queue.ts'
+import type { Tracing } from '../core/tracing.ts'
+import { byOperation, type ObserveStatement } from '../database/meter.ts'
 
 const MS_PER_SECOND = 1000
 

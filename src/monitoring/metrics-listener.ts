@@ -1,15 +1,15 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Logger } from 'pino'
-import { SECOND } from './core/clock.ts'
-import { newId } from './core/ids.ts'
-import type { Metric } from './core/instruments.ts'
-import { PROBLEMS, Problem, type ProblemCode, StartupError } from './core/problems.ts'
-import type { MetricsSettings } from './core/settings/monitoring.ts'
-import { createScrape, METRICS_MEDIA_TYPE } from './features/metrics/scrape.ts'
-import { requireMetricsToken } from './features/metrics/token.ts'
-import { bearerToken } from './http/bearer-token.ts'
-import { CHALLENGES, PROBLEM_MEDIA_TYPE, problemBody } from './http/problem-body.ts'
+import { SECOND } from '../core/clock.ts'
+import { newId } from '../core/ids.ts'
+import type { Metric } from '../core/instruments.ts'
+import { PROBLEMS, Problem, type ProblemCode, StartupError } from '../core/problems.ts'
+import type { MetricsSettings } from '../core/settings/monitoring.ts'
+import { createScrape, METRICS_MEDIA_TYPE } from '../features/metrics/scrape.ts'
+import { requireMetricsToken } from '../features/metrics/token.ts'
+import { bearerToken } from '../http/bearer-token.ts'
+import { CHALLENGES, type Occurrence, PROBLEM_MEDIA_TYPE, problemBody } from '../http/problem-body.ts'
 
 const PATH = '/metrics'
 const REQUEST_TIMEOUT_MS = 5 * SECOND
@@ -31,14 +31,17 @@ export async function listenForMetrics(
 ): Promise<() => void> {
   const scrape = createScrape(collect)
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, async (request, response) => {
+    const requestId = newId()
+    response.setHeader('x-request-id', requestId).setHeader('cache-control', 'no-store')
     try {
       refuseUnfit(request, token)
       const body = await scrape()
-      response.writeHead(200, { 'content-type': METRICS_MEDIA_TYPE, 'cache-control': 'no-store' }).end(body)
+      response.writeHead(200, { 'content-type': METRICS_MEDIA_TYPE }).end(body)
     } catch (error) {
       const code = error instanceof Problem ? error.code : 'internal_error'
-      if (code === 'internal_error') log.error({ err: error }, 'the metrics could not be told')
-      refuse(response, code, publicUrl)
+      if (code === 'internal_error')
+        log.error({ request_id: requestId, err: error }, 'the metrics could not be told')
+      refuse(response, code, { publicUrl, instance: PATH, requestId })
     }
   })
   server.maxConnections = MAX_CONNECTIONS
@@ -57,7 +60,7 @@ function refuseUnfit(request: IncomingMessage, token: string | undefined): void 
   if (request.method !== 'GET' && request.method !== 'HEAD') throw new Problem('method_not_allowed')
 }
 
-function refuse(response: ServerResponse, code: ProblemCode, publicUrl: string): void {
+function refuse(response: ServerResponse, code: ProblemCode, occurrence: Occurrence): void {
   const { status } = PROBLEMS[code]
   const challenge = CHALLENGES[code]
   response
@@ -66,7 +69,7 @@ function refuse(response: ServerResponse, code: ProblemCode, publicUrl: string):
       ...(challenge && { 'www-authenticate': challenge }),
       ...(status === 405 && { allow: 'GET, HEAD' }),
     })
-    .end(JSON.stringify(problemBody(code, { publicUrl, instance: PATH, requestId: newId() })))
+    .end(JSON.stringify(problemBody(code, occurrence)))
 }
 
 async function listen(server: Server, host: string, port: number): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Worker } from 'node:cluster'
 import { AggregatorRegistry } from 'prom-client'
-import { SECOND } from './core/clock.ts'
-import type { Metric } from './core/instruments.ts'
+import { SECOND } from '../core/clock.ts'
+import type { Metric } from '../core/instruments.ts'
 import { isAnswer, type Question } from './worker-questions.ts'
 
 /** One that has not answered by then hangs, and the others are told without it. */
