@@ -20,13 +20,19 @@ export type Server = AsyncDisposable & {
 
 export type ServerOptions = { env?: Env; nodeOptions?: string[] }
 
-/** Starts the real server, with every setting at its default but its address and database. Its log goes nowhere. */
+/** Starts the real server, with every setting at its default but its address and database, and behind a proxy. Its log goes nowhere. */
 export async function startServer(dataset: Dataset, options: ServerOptions = {}): Promise<Server> {
   const address = { host: '127.0.0.1', port: await findFreePort(), prefix: '/api/v1' }
   const startedAt = performance.now()
   const child = spawn(process.execPath, [...(options.nodeOptions ?? []), MAIN], {
     cwd: FOLDER,
-    env: { ...inheritedEnvironment(), ...dataset.env, PORT: String(address.port), ...options.env },
+    env: {
+      ...inheritedEnvironment(),
+      ...dataset.env,
+      PORT: String(address.port),
+      TRUSTED_PROXIES: '1',
+      ...options.env,
+    },
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   const killWithUs = () => child.kill('SIGKILL')

@@ -46,21 +46,21 @@ export const LIMITS = {
   'failed-accounts-address': limit(100, DAY, 'all nodes'),
   /** Tells that one is new to an address. */
   'failed-account-of-address': limit(Number.POSITIVE_INFINITY, DAY, 'all nodes'),
-  'login-server': limit(6000, MINUTE, 'each process', { isPerThread: true }),
+  'login-server': limit(100, SECOND, 'each process', { isPerThread: true }),
   /** Current passwords of people who are signed in. */
   'reauthentication-address': limit(60, MINUTE, 'all nodes', { isTold: true }),
   'reauthentication-account': limit(20, MINUTE, 'all nodes'),
   /** Changes of the account without its password. */
   'change-account': limit(30, HOUR, 'all nodes'),
   'register-address': limit(60, HOUR, 'all nodes', { isTold: true }),
-  'register-server': limit(6000, MINUTE, 'each process', { isPerThread: true }),
+  'register-server': limit(100, SECOND, 'each process', { isPerThread: true }),
   'refresh-address': limit(3000, MINUTE, 'each process', { isTold: true }),
   'reset-address': limit(30, HOUR, 'all nodes', { isTold: true }),
   'reset-account': limit(5, HOUR, 'all nodes'),
-  'reset-server': limit(6000, MINUTE, 'each process', { isPerThread: true }),
+  'reset-server': limit(100, SECOND, 'each process', { isPerThread: true }),
   'code-address': limit(30, 10 * MINUTE, 'all nodes', { isTold: true }),
   'code-account': limit(10, 10 * MINUTE, 'all nodes'),
-  'code-server': limit(12_000, MINUTE, 'each process'),
+  'code-server': limit(200, SECOND, 'each process'),
   'introspect-address': limit(60_000, MINUTE, 'each process', { isTold: true }),
 } as const satisfies Record<string, Limit>
 

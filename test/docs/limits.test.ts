@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { DAY, HOUR, MINUTE } from '../../src/core/clock.ts'
+import { DAY, HOUR, MINUTE, SECOND } from '../../src/core/clock.ts'
 import { LIMITS } from '../../src/http/limits.ts'
 import { readProjectFile, section, tableRows } from '../support/documents.ts'
 
@@ -8,6 +8,7 @@ const UNITS = [
   [DAY, 'day'],
   [HOUR, 'hour'],
   [MINUTE, 'minute'],
+  [SECOND, 'second'],
 ] as const
 
 function describeWindow(ms: number): string {
