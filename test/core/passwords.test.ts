@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { getPriority } from 'node:os'
 import { describe, it } from 'node:test'
 import * as argon2 from '@node-rs/argon2'
 import * as bcrypt from '@node-rs/bcrypt'
@@ -101,6 +103,7 @@ describe('passwords', () => {
       '$2x$12$',
       PASSWORD,
       `$2b$12$${'x'.repeat(54)}`,
+      `x$2b$12$${'x'.repeat(53)}`,
       `$2b$1$${'x'.repeat(53)}`,
     ]) {
       assert.equal(bcryptCost(text), undefined)
@@ -137,5 +140,16 @@ describe('passwords', () => {
     for (const hash of [null, argonHash, bcryptHash]) {
       assert.ok((await time(() => passwords.verify(hash, 'wrong', cost))) >= least)
     }
+  })
+
+  it('the threads go after the event loop from the first hash on', {
+    skip: process.platform !== 'linux' && 'only Linux has a priority for each thread',
+  }, async () => {
+    await createPasswords({ concurrency: 1 }).hash(PASSWORD)
+    const nices = readdirSync('/proc/self/task')
+      .filter((id) => readFileSync(`/proc/self/task/${id}/comm`, 'utf8').trim() === 'libuv-worker')
+      .map((id) => getPriority(Number(id)))
+    assert.ok(nices.length > 0)
+    for (const nice of nices) assert.ok(nice > getPriority(), `${nice}`)
   })
 })

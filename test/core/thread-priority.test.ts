@@ -46,6 +46,7 @@ describe('thread priority', () => {
     assert.ok(after.workers.length > 0)
     for (const { nice } of after.workers) assert.ok(nice > (before.workers[0]?.nice ?? 0), `${nice}`)
     assert.equal(after.main?.nice, before.main?.nice)
+    assert.doesNotThrow(() => lowerWorkerPriority())
   })
 
   it('where it cannot be had, nothing fails', () => {

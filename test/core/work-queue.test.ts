@@ -138,4 +138,15 @@ describe('work queue', () => {
     )
     assert.deepEqual([queue.load(), finished.length], [{ running: 0, waiting: 0, refused: 0 }, 6])
   })
+
+  it('learns what the work costs: much of what is quick may wait', async () => {
+    const queue = createWorkQueue(1)
+    for (let count = 0; count < 100; count += 1) await queue(async () => {})
+    const gates = createGates()
+    const all = Array.from({ length: 200 }, () => queue(gates.work))
+    await nextTurn()
+    assert.deepEqual(queue.load(), { running: 1, waiting: 199, refused: 0 })
+    for (let index = 0; index < all.length; index += 1) await gates.finish(index)
+    await Promise.all(all)
+  })
 })

@@ -44,7 +44,7 @@ const readExplanations = () =>
 /** By the text of its line, not the number, so that it stays the same when lines are added above. */
 function describe({ fileName, location, replacement }: Mutant): string {
   const lines = readFileSync(fileName, 'utf8').split('\n')
-  const line = lines[location.start.line]?.trim() ?? ''
+  const line = lines[location.start.line - 1]?.trim() ?? ''
   return [relative(fileName), line, oneLine(replacement ?? '')].join('\t')
 }
 
