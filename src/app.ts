@@ -4,8 +4,12 @@ import type { Context } from './context.ts'
 import { newId } from './core/ids.ts'
 import { auditRouter } from './features/audit/router.ts'
 import { authRouter } from './features/auth/router.ts'
+import { emailRouter } from './features/email/router.ts'
+import { emailPagesRouter } from './features/email-pages/router.ts'
 import { healthRouter } from './features/health/router.ts'
 import { keysRouter } from './features/keys/router.ts'
+import { magicLinksRouter } from './features/magic-links/router.ts'
+import { mailboxRouter } from './features/mailbox/router.ts'
 import { metricsRouter } from './features/metrics/router.ts'
 import { sessionsRouter } from './features/sessions/router.ts'
 import { usersRouter } from './features/users/router.ts'
@@ -72,9 +76,13 @@ export async function createApp(context: Context, loggerInstance: FastifyBaseLog
   await app.register((scope: App) => keysRouter(scope, context))
   await app.register((scope: App) => problemDocsRouter(scope))
   await app.register((scope: App) => metricsRouter(scope, context))
+  await app.register((scope: App) => mailboxRouter(scope, context))
+  await app.register((scope: App) => emailPagesRouter(scope, context, limits))
   await app.register(
     async (api: App) => {
       await api.register((scope: App) => authRouter(scope, context, limits))
+      await api.register((scope: App) => emailRouter(scope, context, limits))
+      await api.register((scope: App) => magicLinksRouter(scope, context, limits))
       await api.register((scope: App) => usersRouter(scope, context, limits))
       await api.register((scope: App) => sessionsRouter(scope, context))
       await api.register((scope: App) => auditRouter(scope, context))

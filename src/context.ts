@@ -13,7 +13,12 @@ import { migrate } from './database/migrate.ts'
 import type { Db } from './database/tables.ts'
 import { openAuditLog, recordMigrations } from './features/audit/open-audit-log.ts'
 import { type Captcha, createCaptcha } from './features/auth/captcha.ts'
+import type { Mailer } from './features/email/letter.ts'
+import { createMailer } from './features/email/mailer.ts'
+import { createOutbox, type Outbox } from './features/email/outbox.ts'
+import { loadTemplates, type Templates } from './features/email/templates.ts'
 import { loadSigningKeys } from './features/keys/signing-keys.ts'
+import { createMailbox, type Mailbox } from './features/mailbox/mailbox.ts'
 import { createPwnedPasswords, type PwnedPasswords } from './features/passwords/pwned-passwords.ts'
 import { observeHashes, observeStatements } from './monitoring/observers.ts'
 
@@ -38,6 +43,14 @@ export type Context = Readonly<{
   tracing: Tracing | undefined
   counters: OpenCounters
   pseudonym: Pseudonym
+  /** What mails and pages are made from. */
+  templates: Templates
+  /** Of mails that wait to be sent. */
+  outbox: Outbox
+  /** What they leave by. */
+  mailer: Mailer
+  /** Where a developer reads them; undefined anywhere else. */
+  mailbox: Mailbox | undefined
   /** Closes what the context has opened. */
   close(): Promise<void>
 }>
@@ -64,6 +77,7 @@ export async function createContext(
   warn: Warn = emitWarning,
   tracing?: Tracing,
 ): Promise<Context> {
+  const templates = await loadTemplates(settings)
   const metrics = createMetrics()
   const { kind } = settings.database
   const observe = observeStatements(kind, metrics, tracing)
@@ -77,6 +91,8 @@ export async function createContext(
     const signingKeys = await loadSigningKeys(database, clock, settings)
     const keyring = createKeyring({ ...settings, signingKeys })
     const { publicUrl } = settings
+    const mailbox = settings.email.transport.kind === 'mailbox' ? createMailbox() : undefined
+    const mailer = createMailer(settings.email, mailbox)
     const counters = await openCounters(settings.rateLimitUrl, database, { clock, warn })
     return {
       settings,
@@ -104,7 +120,12 @@ export async function createContext(
       tracing,
       counters,
       pseudonym: createPseudonyms(settings.secretKey),
+      templates,
+      outbox: createOutbox(settings, { clock, warn }),
+      mailer,
+      mailbox,
       async close() {
+        mailer.close()
         await counters.close()
         await database.close()
       },

@@ -4,6 +4,10 @@ import { MINUTE, SECOND } from './core/clock.ts'
 import { cleanUpCounters } from './counters/clean-up-counters.ts'
 import { pruneEvents } from './features/audit/prune-events.ts'
 import { createSealer } from './features/audit/seal-events.ts'
+import { cleanUpEmailTokens } from './features/email/clean-up-tokens.ts'
+import { cleanUpOutbox, measureOutbox } from './features/email/outbox.ts'
+import { renderMail } from './features/email/render-mail.ts'
+import { createMailSender } from './features/email/send-mails.ts'
 import { cleanUpFailures } from './features/passwords/clean-up-failures.ts'
 import { cleanUpSessions } from './features/sessions/clean-up-sessions.ts'
 
@@ -14,6 +18,9 @@ const JOBS: Job[] = [
   { name: 'clean up sessions', everyMs: 10 * MINUTE, run: cleanUpSessions },
   { name: 'clean up counters', everyMs: 10 * MINUTE, run: cleanUpCounters },
   { name: 'clean up failures', everyMs: 10 * MINUTE, run: cleanUpFailures },
+  { name: 'clean up e-mail tokens', everyMs: 10 * MINUTE, run: cleanUpEmailTokens },
+  { name: 'clean up outbox', everyMs: 10 * MINUTE, run: cleanUpOutbox },
+  { name: 'measure outbox', everyMs: MINUTE / 2, run: measureOutbox },
   { name: 'prune audit events', everyMs: 10 * MINUTE, run: pruneEvents },
 ]
 
@@ -31,7 +38,11 @@ export function startJobs(
 ): (requests?: Promise<boolean>) => Promise<void> {
   const seal = createSealer(context, log)
   const sealing: Job = { name: 'seal audit events', everyMs: SECOND, run: (_context, signal) => seal(signal) }
-  const stops = [...JOBS, sealing].map((job) => startJob(context, log, job))
+  const send = createMailSender(context, log, (mail, locale) =>
+    renderMail(context.templates, mail, locale, context.clock.now()),
+  )
+  const sending: Job = { name: 'send mails', everyMs: SECOND, run: (_context, signal) => send(signal) }
+  const stops = [...JOBS, sealing, sending].map((job) => startJob(context, log, job))
   return async (requests = Promise.resolve(true)) => {
     const [isCalm] = await Promise.all([requests, ...stops.map((stop) => stop())])
     if (isCalm) await seal(AbortSignal.timeout(LAST_SEAL_MS))

@@ -138,8 +138,9 @@ export async function startServer(
   const { settings } = loadSettings({ env, directory: '/nonexistent' })
   const warnings: string[] = []
   const open = (given: Settings) => openServer(given, clock, (message) => warnings.push(message))
-  // What is tested is not the limits, but where a test says so.
-  let current = await open({ ...settings, rateLimits: false, ...overrides })
+  // What is tested is not the limits, nor mails, but where a test says so.
+  const email = { ...settings.email, transport: { kind: 'none' } } as const
+  let current = await open({ ...settings, rateLimits: false, email, ...overrides })
   return {
     kind,
     clock,

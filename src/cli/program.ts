@@ -4,6 +4,7 @@ import { VERSION } from '../core/version.ts'
 import { addAuditCommands } from './audit-commands.ts'
 import type { DoctorOptions } from './commands/doctor.ts'
 import type { MigrateOptions } from './commands/migrate.ts'
+import { addEmailCommands } from './email-commands.ts'
 import { complain } from './output.ts'
 import { addUserCommands } from './user-commands.ts'
 
@@ -35,6 +36,7 @@ export function createProgram(): Command {
   addUserCommands(program)
   addSessionCommands(program)
   addAuditCommands(program)
+  addEmailCommands(program)
   addSecretCommands(program)
   addVersion(program)
   return program

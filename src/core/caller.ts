@@ -6,6 +6,8 @@ export type Caller = {
   ip: string
   userAgent: string
   requestId: string
+  /** The header `Accept-Language`, as it came; undefined without a request. */
+  acceptLanguage?: string | undefined
   /** Whether the address may be that of a proxy, with any number of clients behind it. */
   isShared?: boolean
   /** Who it turned out to be, for the log: set once they have proved it. */

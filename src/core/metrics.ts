@@ -13,6 +13,22 @@ const REFRESH_FAILURES: Partial<Record<RefreshOutcome, string>> = {
   refresh_token_invalid: 'invalid',
 }
 
+/** What mails are about: see `features/email/mails.ts`. */
+export const MAIL_KINDS = [
+  'verify_email',
+  'already_registered',
+  'reset_password',
+  'confirm_new_email',
+  'email_changed',
+  'email_restored',
+  'sign_in',
+  'new_sign_in',
+  'password_changed',
+  'sessions_ended',
+  'failed_sign_ins',
+] as const
+const MAIL_OUTCOMES = ['sent', 'retried', 'gave_up'] as const
+
 export type Metrics = ReturnType<typeof createMetrics>
 
 /** How anything can fail. */
@@ -38,6 +54,8 @@ export function createMetrics() {
     'invalid',
     ...ANY_FAILURE,
   ])
+  const mails = counter('postern_mails_total', 'Tries to send a mail, by its kind and outcome')
+  for (const kind of MAIL_KINDS) for (const outcome of MAIL_OUTCOMES) mails({ kind, outcome })
   const statementSeconds = histogram(
     'postern_database_statement_duration_seconds',
     'What a statement took, with its commit where it has one of its own, by operation',
@@ -64,6 +82,7 @@ export function createMetrics() {
     refresh: (outcome: RefreshOutcome) => refreshes(REFRESH_FAILURES[outcome] ?? outcome),
     /** For one limit: gives what counts a refusal. */
     limited: counter('postern_limited_total', 'Requests that a limit refused, by limit'),
+    mail: (kind: string, outcome: (typeof MAIL_OUTCOMES)[number]) => mails({ kind, outcome })(),
     problem: counterBy('postern_problems_total', 'Error replies, by code', 'code', PROBLEM_CODES),
     hashSeconds: histogram('postern_hash_duration_seconds', 'What a thread took for a password hash')(),
     /** For one operation: gives what takes down the seconds of each statement. */

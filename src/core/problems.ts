@@ -15,6 +15,31 @@ export const PROBLEMS = {
     title: 'Current password incorrect',
     detail: 'Current password is incorrect',
   },
+  email_token_invalid: {
+    status: 400,
+    title: 'Link or code invalid',
+    detail: 'This link or code is not valid: it may have expired, or a newer one was sent; ask for another',
+  },
+  email_token_used: {
+    status: 400,
+    title: 'Link or code used',
+    detail: 'This link or code has been used already',
+  },
+  email_token_elsewhere: {
+    status: 400,
+    title: 'Asked for elsewhere',
+    detail: 'This link works where it was asked for: open it there, or type the code there',
+  },
+  email_not_verified: {
+    status: 403,
+    title: 'E-mail address not verified',
+    detail: 'Verify your e-mail address first: a link and a code were sent to it',
+  },
+  email_unavailable: {
+    status: 503,
+    title: 'No mail can be sent',
+    detail: 'This server is not set up to send mail; ask an administrator',
+  },
   invalid_credentials: {
     status: 401,
     title: 'Sign-in failed',
@@ -139,8 +164,8 @@ export class Problem extends Error {
 }
 
 /** A `validation_failed` that names one field. */
-export const invalidField = (pointer: string, detail: string): Problem =>
-  new Problem('validation_failed', { errors: [{ pointer, detail }] })
+export const invalidField = (pointer: string, detail: string, context?: Record<string, unknown>): Problem =>
+  new Problem('validation_failed', { errors: [{ pointer, detail }], ...(context && { context }) })
 
 /** When a change keeps losing races: trying again soon is all that is needed. */
 export const serverBusy = (context?: Record<string, unknown>): Problem =>

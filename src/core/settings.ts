@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { DAY, HOUR, MINUTE, SECOND } from './clock.ts'
 import { StartupError } from './problems.ts'
 import { defaultPublicUrl, type TrustedProxies, travelsInTheClear } from './settings/addresses.ts'
+import { createEmailSettings, crossCheckEmail, type EmailSettings } from './settings/email.ts'
 import { type KeptSecretKey, obtainKeptSecretKey, warnOfUnusedSecretKey } from './settings/kept-secret-key.ts'
 import {
   createMetricsSettings,
@@ -65,6 +66,7 @@ export type Settings = Readonly<{
     | { kind: 'sqlite' /** An absolute path. */; file: string }
     | { kind: 'postgres'; url: string; poolSize: number; preparedStatements: boolean }
   >
+  email: EmailSettings
   /** Where /metrics is; undefined: nowhere. */
   metrics: MetricsSettings | undefined
   /** Undefined: nothing is traced. */
@@ -195,7 +197,7 @@ function crossCheck(values: Values, given: RawSettings['given']): string[] {
     )
   }
   if (current !== undefined && current === previous) errors.push(SAME_SECRETS)
-  errors.push(...crossCheckMetrics(values))
+  errors.push(...crossCheckMetrics(values), ...crossCheckEmail(values))
   if (given.has('CAPTCHA_VERIFY_URL') !== given.has('CAPTCHA_SECRET')) {
     const missing = given.has('CAPTCHA_SECRET') ? 'CAPTCHA_VERIFY_URL' : 'CAPTCHA_SECRET'
     errors.push(
@@ -220,12 +222,13 @@ function describeSettings({ values: texts }: RawSettings): CheckedSettings['desc
 }
 
 function createSettings(values: Values, directory: string): Omit<CheckedSettings, 'described'> {
+  const publicUrl = values.PUBLIC_URL ?? defaultPublicUrl(values.HOST, values.PORT)
   return {
     host: values.HOST,
     port: values.PORT,
     workers: values.WORKERS,
     logLevel: values.LOG_LEVEL,
-    publicUrl: values.PUBLIC_URL ?? defaultPublicUrl(values.HOST, values.PORT),
+    publicUrl,
     projectName: values.PROJECT_NAME,
     apiPrefix: values.API_V1_STR,
     secretKey: values.SECRET_KEY,
@@ -249,6 +252,7 @@ function createSettings(values: Values, directory: string): Omit<CheckedSettings
     auditRetentionMs: values.AUDIT_RETENTION_DAYS * DAY,
     corsOrigins: Object.freeze(values.CORS_ORIGINS),
     database: Object.freeze(createDatabaseSettings(values, directory)),
+    email: Object.freeze(createEmailSettings(values, publicUrl, directory)),
     metrics: Object.freeze(createMetricsSettings(values)),
     tracing: Object.freeze(createTracingSettings(values)),
   }

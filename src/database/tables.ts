@@ -10,6 +10,9 @@ export type Tables = {
   audit_chain: AuditChainTable
   sign_in_failures: SignInFailuresTable
   counters: CountersTable
+  registrations: RegistrationsTable
+  email_tokens: EmailTokensTable
+  outbox: OutboxTable
 }
 
 /** What every query function takes first: the database, or a transaction on it. */
@@ -32,6 +35,8 @@ export type UsersTable = {
   session_epoch: Generated<number>
   is_active: boolean
   is_superuser: boolean
+  /** Language of their mails, as BCP 47 has it; null for the one they ask for. */
+  locale: string | null
   created_at: Timestamp
   updated_at: Timestamp
 }
@@ -132,6 +137,65 @@ export type CountersTable = {
   key: string
   count: number
   ends_at: Timestamp
+}
+
+/** Accounts that begin when their address is verified. Until then nobody has the address, and all of them the name. */
+export type RegistrationsTable = {
+  id: string
+  username: string
+  username_key: string
+  email: string
+  email_key: string
+  password_hash: string
+  locale: string | null
+  created_at: Timestamp
+  expires_at: Timestamp
+}
+
+/** What was sent to an address, and proves that whoever brings it reads what comes there. */
+export type EmailTokensTable = {
+  id: string
+  kind: string
+  /** One for each kind and what it is for: a newer one takes the place of an older. A MAC. */
+  slot: string
+  /** Stands for kind and address, so that a code can be found by them. A MAC. */
+  address_key: string
+  /** SHA-256, in base64url. */
+  token_hash: string
+  /** Null where there is no code. */
+  code_mac: string | null
+  code_failures: Generated<number>
+  /** Both null where nobody has the address: what is asked for costs the same. */
+  user_id: UserId | null
+  registration_id: string | null
+  /** The address that it proves. */
+  email: string
+  /** SHA-256 of what the browser or client that asked keeps; null where any may come. */
+  binding_hash: string | null
+  created_at: Timestamp
+  expires_at: Timestamp
+  consumed_at: Timestamp | null
+}
+
+/** Mails that wait to be sent, and those that were given up. */
+export type OutboxTable = {
+  /** Its Message-ID is made of it. */
+  id: string
+  kind: string
+  user_id: UserId | null
+  /** Null for nobody: such a row costs what a mail costs, and is dropped. */
+  recipient: string | null
+  /** BCP 47 */
+  locale: string
+  /** What the mail tells, in JSON, sealed with a key derived from SECRET_KEY: it may hold a token. Null once it was given up. */
+  sealed_data: string | null
+  attempts: Generated<number>
+  created_at: Timestamp
+  /** Whoever takes it moves this on, so that nobody else does. */
+  next_attempt_at: Timestamp
+  gave_up_at: Timestamp | null
+  /** A code or the kind of error, without what the server said. */
+  last_error: string | null
 }
 
 export type User = Selectable<UsersTable>

@@ -9,6 +9,7 @@ import { forwarding } from './groups/forwarding.ts'
 import { keys } from './groups/keys.ts'
 import { machine } from './groups/machine.ts'
 import { mail } from './groups/mail.ts'
+import { outbox } from './groups/outbox.ts'
 import { postgres } from './groups/postgres.ts'
 import { proxies } from './groups/proxies.ts'
 import { publicUrl } from './groups/public-url.ts'
@@ -38,4 +39,5 @@ export const GROUPS: readonly Group[] = [
   tls,
   publicUrl,
   mail,
+  outbox,
 ]

@@ -18,7 +18,9 @@ declare module 'fastify' {
 export function rememberCallers(app: App): void {
   app.decorateRequest('caller')
   app.addHook('onRequest', (request, _reply, done) => {
-    request.caller = createCaller(clientAddress(request), request.headers['user-agent'], request.id)
+    const { headers } = request
+    request.caller = createCaller(clientAddress(request), headers['user-agent'], request.id)
+    request.caller.acceptLanguage = headers['accept-language']
     done()
   })
 }

@@ -18,6 +18,7 @@ logout then take it from there, for pages of this origin and those in \`CORS_ORI
 
 const TAGS = [
   { name: 'auth', description: 'Register, sign in, refresh, sign out' },
+  { name: 'email', description: 'What is done with what comes by mail: verify, reset, undo, sign in' },
   { name: 'users', description: 'Your account' },
   { name: 'sessions', description: 'Where you are signed in' },
   { name: 'audit', description: 'What happened that concerns safety' },

@@ -80,7 +80,7 @@ async function startSessions(server: TestServer, username: string, count: number
   const { context } = server
   const { id: userId, password_hash: hash, session_epoch: sessionEpoch } = await getUser(server, username)
   const caller = { ip: '127.0.0.1', userAgent: 'test-agent', requestId: 'test' }
-  const signIn = { userId, passwordHash: hash ?? '', sessionEpoch, caller }
+  const signIn = { userId, passwordHash: hash, sessionEpoch, amr: 'pwd' as const, caller }
   for (let number = 0; number < count; number += 1) {
     await context.db.transaction().execute((trx) => startSession(context, trx, signIn))
   }

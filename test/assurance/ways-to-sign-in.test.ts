@@ -33,7 +33,7 @@ onSharedServer('ways to sign in', (server) => {
       giving.map(({ method, path }) => `${method} ${path.replace(API, '')}`).sort(),
       documented.sort(),
     )
-    assert.equal(documented.length, 3)
+    assert.equal(documented.length, 4)
     for (const cells of rows) assert.ok(cells.length === 4 && cells.every(Boolean), String(cells))
   })
 
@@ -63,6 +63,7 @@ onSharedServer('ways to sign in', (server) => {
       'login',
       'register',
       'replaceOwnProfile',
+      'resetPassword',
       'updateOwnProfile',
     ])
     const { username, email } = await server().register()

@@ -99,6 +99,7 @@ describe('postern doctor', { concurrency: 2 }, () => {
       CAPTCHA_VERIFY_URL: 'http://127.0.0.1:9/siteverify',
       CAPTCHA_SECRET: canary,
       RATE_LIMIT_URL: `redis://ada:${password}@127.0.0.1:2`,
+      SMTP_URL: `smtp://ada:${password}@127.0.0.1:2`,
       PUBLIC_URL: 'https://127.0.0.1:3',
     }
     const environments = [
@@ -107,6 +108,9 @@ describe('postern doctor', { concurrency: 2 }, () => {
       { ...common, DATABASE_URL_FILE: canary },
       { ...common, DATABASE_URL: `mysql://ada:${password}@127.0.0.1/none` },
       { ...common, RATE_LIMIT_URL: `http://ada:${password}@127.0.0.1` },
+      { ...common, SMTP_URL: `smtp://${password}@127.0.0.1:2` },
+      { ...common, SMTP_URL: `http://ada:${password}@127.0.0.1` },
+      { ...common, SMTP_URL: `smtp://ada:${password}@127.0.0.1/path?secret=${canary}` },
       { ...common, CAPTCHA_SECRET: `${canary} ${canary}` },
       { ...common, SECRET_KEY: canary.repeat(3) },
     ]

@@ -52,7 +52,16 @@ describe('the package', () => {
 
   it('holds what it takes to run and to read about it, and neither sources, tests nor tools', () => {
     const filter = 'dist/features/passwords/common-passwords.bloom'
-    for (const file of ['README.md', 'LICENSE', '.env.example', 'bin/postern.js', 'dist/app.d.ts', filter]) {
+    const mails = ['dist/features/email/templates/mail.html.liquid', 'dist/features/email/messages/en.json']
+    for (const file of [
+      'README.md',
+      'LICENSE',
+      '.env.example',
+      'bin/postern.js',
+      'dist/app.d.ts',
+      filter,
+      ...mails,
+    ]) {
       assert.ok(files.includes(file), file)
     }
     const strangers = files.filter((file) =>

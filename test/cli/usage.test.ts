@@ -28,6 +28,8 @@ const COMMANDS = [
   ['audit'],
   ['audit', 'verify'],
   ['audit', 'export'],
+  ['email'],
+  ['email', 'preview'],
   ['secret'],
   ['secret', 'generate'],
   ['secret', 'show-hs256'],
@@ -38,7 +40,7 @@ describe('postern: usage', { concurrency: 2 }, () => {
     for (const command of COMMANDS) {
       const help = parseInProcess([...command, '--help'])
       assert.match(help, new RegExp(`^Usage: ${['postern', ...command].join(' ')}`))
-      const isGroup = ['users', 'sessions', 'audit', 'secret'].includes(command.join(' '))
+      const isGroup = ['users', 'sessions', 'audit', 'email', 'secret'].includes(command.join(' '))
       if (!isGroup) assert.match(help, /\nExamples:\n/, command.join(' '))
     }
   })

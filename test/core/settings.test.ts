@@ -50,6 +50,17 @@ test('settings: nothing set gives the documented defaults', () => {
     auditRetentionMs: 365 * 86_400_000,
     corsOrigins: [],
     database: { kind: 'sqlite', file: '/nowhere/data/postern.db' },
+    email: {
+      transport: { kind: 'mailbox' },
+      from: 'Postern <no-reply@127.0.0.1>',
+      requireVerification: false,
+      magicLinks: false,
+      notices: ['new_sign_in', 'password_changed', 'email_changed', 'sessions_ended', 'failed_sign_ins'],
+      linkUrls: {},
+      templatesDirectory: undefined,
+      brandColor: '#1d4ed8',
+      brandLogoUrl: undefined,
+    },
     metrics: undefined,
     tracing: undefined,
   })

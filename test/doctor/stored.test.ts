@@ -154,6 +154,29 @@ onEachDatabase('doctor: what is stored', ({ start, kind }) => {
     assert.equal(later.level('forwarding.untrusted'), 'ok')
   })
 
+  it('mails that wait for long, and those that were given up within a week', async () => {
+    const server = await start()
+    await makeSuperuser(server)
+    const { db, clock } = server.context
+    const now = clock.now()
+    const row = { kind: 'sign_in', locale: 'en', recipient: 'ada@example.com', last_error: 'EMESSAGE 451' }
+    const put = (created_at: number, gave_up_at: number | null) =>
+      db
+        .insertInto('outbox')
+        .values({ ...row, id: newId(), created_at, next_attempt_at: now, gave_up_at })
+        .execute()
+    await put(now - 14 * MINUTE, null)
+    await put(now - 9 * DAY, now - 8 * DAY)
+    assert.deepEqual((await look(server)).found(...OF_THE_SERVER), [])
+    await put(now - 20 * MINUTE, null)
+    await put(now - 2 * DAY, now - DAY)
+    const diagnosis = await look(server)
+    assert.deepEqual(diagnosis.found(...OF_THE_SERVER), ['outbox.waiting', 'outbox.given_up'])
+    assert.deepEqual(diagnosis.what('outbox.waiting'), ['Mails that wait: 2, the oldest for 20 minutes'])
+    assert.deepEqual(diagnosis.what('outbox.given_up'), ['Mails given up within a week: 1'])
+    assert.ok(!JSON.stringify(diagnosis.findings).includes('ada@'))
+  })
+
   it("a clock that is behind what is stored, or apart from the database's", async () => {
     const server = await start()
     await makeSuperuser(server)
@@ -169,7 +192,7 @@ onEachDatabase('doctor: what is stored', ({ start, kind }) => {
     const diagnosis = await diagnose({ ...env, RATE_LIMITS: 'false' })
     assert.deepEqual(diagnosis.found(), ['settings.rate_limits', 'database.usable', 'doctor.not_looked_at'])
     assert.deepEqual(diagnosis.what('doctor.not_looked_at'), [
-      'Not looked at: postgres, keys, audit, accounts, forwarding, clock; the database cannot be used',
+      'Not looked at: postgres, keys, audit, accounts, forwarding, clock, outbox; the database cannot be used',
     ])
     assert.doesNotMatch(JSON.stringify(diagnosis.findings), /sesame/)
   })

@@ -36,6 +36,7 @@ onSharedServer('me', (server) => {
       is_active: true,
       is_superuser: false,
       email_verified: false,
+      locale: null,
     })
     assert.equal(created_at, updated_at)
     assert.match(created_at, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)

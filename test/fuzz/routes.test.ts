@@ -12,6 +12,7 @@ import {
   operationsOf,
   type PlainReply,
 } from '../support/openapi.ts'
+import { mailSettings } from '../support/outbox.ts'
 
 import { scale } from '../support/scale.ts'
 import { type HostileRequest, hostileRequest, type Tokens, writeRequest } from './hostile-request.ts'
@@ -24,7 +25,7 @@ const SEED = Number(process.env.FUZZ_SEED ?? randomInt(2 ** 31))
 
 onEachDatabase('fuzz', ({ start }) => {
   it(`[V2.2.1][V1.5.3] ${REQUESTS} hostile requests: never a 5xx, never a hang, every reply as documented`, async (t) => {
-    const server = await start()
+    const server = await start(mailSettings({ MAGIC_LINKS: 'true' }))
     const port = await listen(server)
     const document = await documentOf(server.app)
     const operations = operationsOf(document)

@@ -21,8 +21,8 @@ import {
 } from '../support/openapi.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
-/** Routes for the page that shows the document, and the document itself. */
-const HIDDEN = /^\/docs(\/|$)|^\/api\/v1\/openapi\.json$/
+/** Routes for the page that shows the document, the document itself, and the pages that links in mails lead to. */
+const HIDDEN = /^\/docs(\/|$)|^\/api\/v1\/openapi\.json$|^\/email\//
 
 type Schema = Record<string, unknown> & { type?: string }
 
@@ -149,6 +149,13 @@ describe('the OpenAPI document', () => {
       login: [true, form, json],
       refreshSession: [false, form, json],
       logout: [false, form, json],
+      verifyEmail: [true, form, json],
+      resendVerification: [true, form, json],
+      requestPasswordReset: [true, form, json],
+      resetPassword: [true, form, json],
+      undoEmailChange: [true, form, json],
+      requestSignInLink: [true, form, json],
+      signInByLink: [true, form, json],
       replaceOwnProfile: [true, json],
       updateOwnProfile: [true, json],
       deleteOwnAccount: [true, json],
@@ -169,7 +176,7 @@ describe('the OpenAPI document', () => {
     )
     assert.deepEqual(
       setters.map(({ operation }) => operation.operationId),
-      ['register', 'login', 'refreshSession', 'logout'],
+      ['register', 'login', 'refreshSession', 'logout', 'requestSignInLink', 'signInByLink'],
     )
   })
 

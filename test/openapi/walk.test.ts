@@ -19,6 +19,13 @@ const PUBLIC = [
   'login',
   'refreshSession',
   'register',
+  'requestPasswordReset',
+  'requestSignInLink',
+  'resendVerification',
+  'resetPassword',
+  'signInByLink',
+  'undoEmailChange',
+  'verifyEmail',
 ]
 
 onSharedServer('every operation', (server) => {

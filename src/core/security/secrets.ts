@@ -8,6 +8,7 @@ export type KeyLabel =
   | 'limits'
   | 'seal-private-keys'
   | 'seal-audit-key'
+  | 'seal-outbox'
 
 const KEY_BYTES = 32
 const NONCE_BYTES = 12

@@ -150,7 +150,7 @@ function parseHttpUrl(text: string): URL {
   return url
 }
 
-const RESERVED = ['docs', 'health', '.well-known', 'metrics', 'problems']
+const RESERVED = ['dev', 'docs', 'email', 'health', '.well-known', 'metrics', 'problems']
 const ApiPrefix = Type.String({ pattern: '^(/[A-Za-z0-9_.-]+)+$' })
 
 /** The path before every route of the API. */

@@ -11,6 +11,7 @@ import {
 } from './addresses.ts'
 import { contextWords } from './context-words.ts'
 import { databaseUrl } from './database-url.ts'
+import { EMAIL_NOTICES, linkUrl, mailbox, notices, smtpUrl } from './email.ts'
 import { bearer, headers } from './headers.ts'
 import { previousSecretKey, secretKey } from './secret-key.ts'
 import { boolean, choice, fraction, integer, type Kind, secretText, text } from './values.ts'
@@ -143,6 +144,64 @@ export const VARIABLES = {
     default: undefined,
     meaning: 'What the captcha service knows this site by; with CAPTCHA_VERIFY_URL. Or CAPTCHA_SECRET_FILE.',
     secret: true,
+  }),
+  SMTP_URL: variable(smtpUrl, {
+    default: undefined,
+    meaning:
+      'Server that mails are sent by: smtp://USER:PASSWORD@HOST:587, or smtps:// with TLS from the start. Without it mails are shown at /dev/mailbox, where HOST is a loopback address and the database SQLite; elsewhere none are sent. Or SMTP_URL_FILE.',
+    secret: true,
+  }),
+  SMTP_STARTTLS: variable(boolean(), {
+    default: 'true',
+    meaning:
+      'Whether smtp:// has to become TLS before anything is sent; false on a network of your own only.',
+  }),
+  EMAIL_FROM: variable(mailbox, {
+    default: undefined,
+    meaning:
+      'Whom mails are from: an address, or Name <address>. Default: PROJECT_NAME <no-reply@HOST of PUBLIC_URL>.',
+  }),
+  REQUIRE_EMAIL_VERIFICATION: variable(boolean(), {
+    default: 'false',
+    meaning:
+      'Whether nobody signs in before their address is verified. Then registering does not tell whether an address is known.',
+  }),
+  MAGIC_LINKS: variable(boolean(), {
+    default: 'false',
+    meaning: 'Whether people may sign in by a link or a code that is sent to them.',
+  }),
+  EMAIL_NOTICES: variable(notices, {
+    default: EMAIL_NOTICES.join(','),
+    meaning: 'What people are told by mail without asking, with commas between them; none for nothing.',
+  }),
+  EMAIL_LINK_URL_VERIFY: variable(linkUrl, {
+    default: undefined,
+    meaning:
+      'Page of the application for links that verify an address; {token} stands for the token, else it is added as ?token=. Default: a page of Postern.',
+  }),
+  EMAIL_LINK_URL_RESET: variable(linkUrl, {
+    default: undefined,
+    meaning: 'The same for links that reset a password.',
+  }),
+  EMAIL_LINK_URL_UNDO: variable(linkUrl, {
+    default: undefined,
+    meaning: 'The same for links that undo a change of address.',
+  }),
+  EMAIL_LINK_URL_SIGN_IN: variable(linkUrl, {
+    default: undefined,
+    meaning: 'The same for links that sign in.',
+  }),
+  EMAIL_TEMPLATES_DIR: variable(text('^[^\\p{Cc}]{1,1000}$', 'a folder'), {
+    default: undefined,
+    meaning: 'Folder with templates and messages of your own, which go before those of Postern.',
+  }),
+  BRAND_COLOR: variable(text('^#[0-9A-Fa-f]{6}$', 'a colour such as #1d4ed8'), {
+    default: '#1d4ed8',
+    meaning: 'Colour of buttons in mails and on pages.',
+  }),
+  BRAND_LOGO_URL: variable(serviceUrl, {
+    default: undefined,
+    meaning: 'Picture above mails and pages, at an https URL. Default: PROJECT_NAME in letters.',
   }),
   HASH_CONCURRENCY: variable(integer(1, 64), {
     default: undefined,

@@ -14,8 +14,13 @@ export const AUDIT_EVENT_TYPES = [
   'user.sign_in_failed',
   'user.reauthentication_failed',
   'user.username_changed',
+  'user.email_verified',
+  'user.email_change_requested',
   'user.email_changed',
+  'user.email_change_undone',
   'user.password_changed',
+  'user.password_reset_requested',
+  'user.password_reset',
   'user.disabled',
   'user.enabled',
   'user.unlocked',
@@ -24,6 +29,7 @@ export const AUDIT_EVENT_TYPES = [
   'session.reuse_detected',
   'session.ended',
   'sessions.ended',
+  'email.gave_up',
   'limit.reached',
   'key.created',
   'key.resealed',
@@ -36,7 +42,11 @@ export const AUDIT_EVENT_TYPES = [
 export type AuditEventType = (typeof AUDIT_EVENT_TYPES)[number]
 
 /** Of these a caller is no more than who came: nobody has proved to be the user. */
-const UNPROVEN: readonly AuditEventType[] = ['user.sign_in_failed', 'session.reuse_detected']
+const UNPROVEN: readonly AuditEventType[] = [
+  'user.sign_in_failed',
+  'user.password_reset_requested',
+  'session.reuse_detected',
+]
 
 export type AuditEvent = {
   type: AuditEventType

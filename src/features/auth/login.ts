@@ -5,17 +5,22 @@ import { countOutcome } from '../../core/metrics.ts'
 import { Problem, type ProblemCode, serverBusy } from '../../core/problems.ts'
 import { needsRehash } from '../../core/security/passwords.ts'
 import type { DeviceClaims } from '../../core/security/tokens.ts'
-import type { Session, User } from '../../database/tables.ts'
+import type { Db, Session, User } from '../../database/tables.ts'
 import { type AuditEvent, recordEvent } from '../audit/events.ts'
+import { deedOf, mailTo } from '../email/mail-user.ts'
+import type { Registration } from '../email/registration-queries.ts'
+import { sendVerification } from '../email/verify-email.ts'
 import { type Claim, deleteFailures, releaseTry } from '../passwords/failure-queries.ts'
 import { admitTry, countFailure } from '../passwords/throttle.ts'
 import { issueTokens, type TokenPair } from '../sessions/issue-tokens.ts'
+import { hasSessionFrom } from '../sessions/known-places.ts'
 import { startSession } from '../sessions/start-session.ts'
 import { findUserByIdentifier } from '../users/find-user.ts'
 import { findSlowestBcryptCost, replacePasswordHash } from '../users/queries.ts'
 import { requireCaptcha } from './captcha.ts'
 import { issueDeviceToken } from './devices.ts'
 import { findStanding, type Standing } from './standing.ts'
+import { findWaitingRegistration } from './waiting-registration.ts'
 
 /** How often a sign-in looks again because another one replaced the hash under it. */
 const MAX_ATTEMPTS = 3
@@ -47,6 +52,9 @@ export type Admission = {
   giveBack(): Promise<void>
 }
 
+/** Failures in a row that the owner is told of. */
+const TOLD_FAILURES = 10
+
 /** Failures in a row that make the next try suspicious. */
 const SUSPICIOUS_FAILURES = 3
 
@@ -56,8 +64,8 @@ const FAILURES: readonly ProblemCode[] = ['invalid_credentials', 'too_many_failu
 /**
  * Signs in with a username or an e-mail address and a password. An unknown user and a wrong password take the
  * same path and the same time.
- * @throws Problem `invalid_credentials`, `inactive_user`, `server_busy`, `too_many_requests`, `too_many_failures`,
- *   `captcha_required`
+ * @throws Problem `invalid_credentials`, `inactive_user`, `email_not_verified`, `server_busy`, `too_many_requests`,
+ *   `too_many_failures`, `captcha_required`
  */
 export const login = (context: Context, signIn: SignIn, admit: Admit): Promise<SignedIn> =>
   countOutcome(context.metrics.login, admitAndSignIn(context, signIn, admit), () => 'succeeded')
@@ -84,15 +92,22 @@ async function admitAndSignIn(context: Context, signIn: SignIn, admit: Admit): P
   }
 }
 
-type Found = { user: User | undefined; slowestBcryptCost: number | null }
+type Found = {
+  user: User | undefined
+  /** Of who has no account before their address is verified. */
+  registration: Registration | undefined
+  slowestBcryptCost: number | null
+}
 type Verified = User & { password_hash: string }
 
-async function lookUp({ db }: Context, identifier: string): Promise<Found> {
-  const [user, slowestBcryptCost] = await Promise.all([
+async function lookUp(context: Context, identifier: string): Promise<Found> {
+  const { db } = context
+  const [user, registration, slowestBcryptCost] = await Promise.all([
     findUserByIdentifier(db, identifier),
+    findWaitingRegistration(context, identifier),
     findSlowestBcryptCost(db),
   ])
-  return { user, slowestBcryptCost }
+  return { user, registration: user ? undefined : registration, slowestBcryptCost }
 }
 
 async function startVerifiedSession(
@@ -106,7 +121,7 @@ async function startVerifiedSession(
     const user = await verifyUser(context, signIn, standing, found)
     // What ended this user's sessions while the password was being verified ends this sign-in as well.
     if (user.session_epoch !== (epoch ?? user.session_epoch)) {
-      return refuse(context, signIn, standing, user.id)
+      return refuse(context, signIn, standing, user)
     }
     epoch = user.session_epoch
     const session = await beginSession(context, signIn, standing, user)
@@ -120,25 +135,40 @@ async function verifyUser(
   context: Context,
   signIn: SignIn,
   standing: Standing,
-  { user, slowestBcryptCost }: Found,
+  { user, registration, slowestBcryptCost }: Found,
 ): Promise<Verified> {
   const { db, clock, passwords } = context
-  const hash = user?.password_hash ?? null
+  const hash = (user ?? registration)?.password_hash ?? null
   const matches = await passwords.verify(hash, signIn.password, slowestBcryptCost)
-  if (!user || hash === null || !matches) return refuse(context, signIn, standing, user?.id)
+  if (registration && matches) throw new Problem('email_not_verified')
+  if (!user || hash === null || !matches) return refuse(context, signIn, standing, user)
   if (!user.is_active) {
     const detail = { reason: 'inactive' }
     await recordEvent(db, clock.now(), failureEvent(user.id, signIn.caller, detail))
     throw new Problem('inactive_user')
   }
+  if (context.settings.email.requireVerification && user.email_verified_at === null) {
+    return askToVerify(context, user, signIn.caller)
+  }
   return { ...user, password_hash: hash }
+}
+
+/** Who had an account before addresses had to be verified. */
+async function askToVerify(context: Context, user: User, caller: Caller): Promise<never> {
+  const { db, clock } = context
+  const { id: userId, email } = user
+  await db.transaction().execute(async (trx) => {
+    await sendVerification(context, trx, user, { kind: 'verify_email', email, userId }, caller)
+    await recordEvent(trx, clock.now(), failureEvent(userId, caller, { reason: 'email_not_verified' }))
+  })
+  throw new Problem('email_not_verified')
 }
 
 /** @returns undefined when the user is no longer as they were when the password was verified */
 async function beginSession(
   context: Context,
   { password, caller }: SignIn,
-  { endedBySuccess }: Standing,
+  { endedBySuccess, device }: Standing,
   user: Verified,
 ): Promise<Session | undefined> {
   const { db, clock, passwords } = context
@@ -147,27 +177,50 @@ async function beginSession(
   return db.transaction().execute(async (trx) => {
     if (newHash && !(await replacePasswordHash(trx, userId, oldHash, newHash))) return undefined
     const passwordHash = newHash ?? oldHash
-    const session = await startSession(context, trx, { userId, passwordHash, sessionEpoch, caller })
+    const isKnown = device !== undefined || (await hasSessionFrom(trx, userId, caller))
+    const session = await startSession(context, trx, {
+      userId,
+      passwordHash,
+      sessionEpoch,
+      amr: 'pwd',
+      caller,
+    })
     if (!session) return undefined
     if (endedBySuccess.length > 0) await deleteFailures(trx, endedBySuccess)
     const detail = { method: 'password' }
     const event = { type: 'user.signed_in', userId, sessionId: session.id, caller, detail } as const
     await recordEvent(trx, clock.now(), event)
+    if (!isKnown) await tellOfSignIn(context, trx, user, caller)
     return session
   })
+}
+
+/** Of one from where this user has not signed in before. */
+async function tellOfSignIn(context: Context, trx: Db, user: User, caller: Caller): Promise<void> {
+  const data = deedOf(context, caller)
+  await mailTo(context, trx, user, caller, { kind: 'new_sign_in', username: user.username, data })
 }
 
 async function refuse(
   context: Context,
   { caller }: SignIn,
   { throttled }: Standing,
-  userId: UserId | undefined,
+  user: User | undefined,
 ): Promise<never> {
   const { db, clock } = context
   await db.transaction().execute(async (trx) => {
-    const { isLast } = await countFailure(context, trx, throttled)
+    const { failures, isLast } = await countFailure(context, trx, throttled)
     const detail = { reason: 'invalid_credentials', ...(isLast && { blocked: true }) }
-    await recordEvent(trx, clock.now(), failureEvent(userId, caller, detail))
+    await recordEvent(trx, clock.now(), failureEvent(user?.id, caller, detail))
+    if (failures === TOLD_FAILURES) {
+      // The language of who guesses is not that of the owner.
+      const data = { ...deedOf(context, caller), failures }
+      await mailTo(context, trx, user, undefined, {
+        kind: 'failed_sign_ins',
+        username: user?.username ?? '',
+        data,
+      })
+    }
   })
   throw new Problem('invalid_credentials')
 }

@@ -2,36 +2,56 @@ import type { Context } from '../../context.ts'
 import type { Caller } from '../../core/caller.ts'
 import { countOutcome } from '../../core/metrics.ts'
 import { recordEvent } from '../audit/events.ts'
+import { chooseLocale } from '../email/locales.ts'
+import { sendVerification } from '../email/verify-email.ts'
 import { forgetGuesses } from '../passwords/throttle.ts'
 import { issueTokens } from '../sessions/issue-tokens.ts'
 import { startSession } from '../sessions/start-session.ts'
 import { createUser, type NewUser } from '../users/create-user.ts'
 import { requireCaptcha } from './captcha.ts'
 import { issueDeviceToken } from './devices.ts'
+import { keepRegistration } from './keep-registration.ts'
 import type { SignedIn } from './login.ts'
 
 type Sender = { captchaToken?: string | undefined; caller: Caller }
 
 /**
- * Creates an account and signs it in.
+ * Creates an account and signs it in; where addresses have to be verified first, keeps it until that is done.
+ * @returns undefined while it waits for its address
  * @throws Problem `validation_failed`, `username_taken`, `email_taken`, `server_busy`, `captcha_required`
  */
-export const register = (context: Context, newUser: NewUser, sender: Sender): Promise<SignedIn> =>
-  countOutcome(context.metrics.registration, createAndSignIn(context, newUser, sender), () => 'succeeded')
+export const register = (context: Context, newUser: NewUser, sender: Sender): Promise<SignedIn | undefined> =>
+  countOutcome(context.metrics.registration, admitAndRegister(context, newUser, sender), () => 'succeeded')
 
-async function createAndSignIn(
+async function admitAndRegister(
   context: Context,
   newUser: NewUser,
   { captchaToken, caller }: Sender,
-): Promise<SignedIn> {
+): Promise<SignedIn | undefined> {
   await requireCaptcha(context, captchaToken, caller)
+  const { acceptLanguage } = caller
+  const locale = acceptLanguage === undefined ? null : chooseLocale(context.templates, { acceptLanguage })
+  const request = { ...newUser, locale }
+  if (!context.settings.email.requireVerification) return createAndSignIn(context, request, caller)
+  await keepRegistration(context, request, caller)
+  return undefined
+}
+
+async function createAndSignIn(context: Context, newUser: NewUser, caller: Caller): Promise<SignedIn> {
   const session = await createUser(context, { ...newUser, isSuperuser: false }, async (trx, user) => {
     const { id: userId, password_hash: passwordHash, session_epoch: sessionEpoch } = user
-    const session = await startSession(context, trx, { userId, passwordHash, sessionEpoch, caller })
+    const session = await startSession(context, trx, {
+      userId,
+      passwordHash,
+      sessionEpoch,
+      amr: 'pwd',
+      caller,
+    })
     if (!session) throw new Error('A user who was just stored has changed before the transaction ended')
     const event = { type: 'user.created', userId, sessionId: session.id, caller } as const
     await forgetGuesses(context, trx, [user.username_key, user.email_key])
     await recordEvent(trx, context.clock.now(), event)
+    await sendVerification(context, trx, user, { kind: 'verify_email', email: user.email, userId }, caller)
     return session
   })
   caller.userId = session.user_id

@@ -1,26 +1,20 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import type { Context } from '../../context.ts'
 import { invalidField } from '../../core/problems.ts'
 import type { App } from '../../http/app-type.ts'
 import { acceptForms, takeEmptyBody } from '../../http/body-parsers.ts'
-import {
-  acceptCookies,
-  clearRefreshCookie,
-  readDeviceCookie,
-  readRefreshCookie,
-  setDeviceCookie,
-  setRefreshCookie,
-} from '../../http/cookies.ts'
+import { acceptCookies, clearRefreshCookie, readDeviceCookie, readRefreshCookie } from '../../http/cookies.ts'
+import { deliverSignIn, deliverTokens } from '../../http/deliver-tokens.ts'
 import { currentUser } from '../../http/dependencies.ts'
 import { addressOf, type Limits } from '../../http/limits.ts'
 import { refuseForeignOrigin, requireAllowedOrigin } from '../../http/origins.ts'
 import { AUTHENTICATION_PROBLEMS, INPUT_PROBLEMS, NoContent, problems, success } from '../../http/schemas.ts'
 import { admitBy } from '../../http/sign-in-limits.ts'
-import type { TokenPair as Tokens } from '../sessions/issue-tokens.ts'
+import { Accepted } from '../email/schemas.ts'
 import { refreshSession } from '../sessions/refresh.ts'
 import { identifierKey } from '../users/names.ts'
 import { login } from './login.ts'
-import { endReplacedSession, identifySession, isSignedOut, type LogoutScope, logout } from './logout.ts'
+import { identifySession, isSignedOut, type LogoutScope, logout } from './logout.ts'
 import { register } from './register.ts'
 import {
   LoginRequest,
@@ -40,26 +34,6 @@ export async function authRouter(app: App, context: Context, limits: Limits): Pr
   await acceptCookies(app)
   const { settings } = context
 
-  /** Ends the session whose cookie the new one takes the place of. */
-  const endReplaced = async (request: FastifyRequest): Promise<void> => {
-    const replaced = readRefreshCookie(request)
-    if (replaced !== undefined) await endReplacedSession(context, replaced, request.caller)
-  }
-
-  /** The reply with what is to be kept in the body or, for browsers, in cookies. */
-  const deliver = (
-    reply: FastifyReply,
-    tokens: Tokens & { device_token?: string },
-    transport: 'body' | 'cookie' | undefined,
-  ) => {
-    reply.header('pragma', 'no-cache')
-    if (transport !== 'cookie') return tokens
-    const { refresh_token, device_token, ...rest } = tokens
-    setRefreshCookie(reply, refresh_token, settings)
-    if (device_token !== undefined) setDeviceCookie(reply, device_token)
-    return rest
-  }
-
   app.post(
     '/auth/register',
     {
@@ -68,11 +42,16 @@ export async function authRouter(app: App, context: Context, limits: Limits): Pr
         tags: ['auth'],
         consumes: FORM_OR_JSON,
         summary: 'Create an account and sign in',
-        description: 'Taken names and addresses are compared without regard to case.',
+        description:
+          'Taken names and addresses are compared without regard to case. Where the server asks for it, the account begins when its address is verified.',
         querystring: TransportQuery,
         body: RegisterRequest,
         response: {
           200: success(TokenPair, 'Registered and signed in', RefreshCookieHeader),
+          202: success(
+            Accepted,
+            'Where addresses are verified first: answered alike whether or not it is known',
+          ),
           ...problems(
             ...INPUT_PROBLEMS,
             'username_taken',
@@ -94,8 +73,11 @@ export async function authRouter(app: App, context: Context, limits: Limits): Pr
       await limits.take({ caller, reply }, 'register-address', [addressOf(caller)])
       await limits.take({ caller, reply }, 'register-server', [])
       const pair = await register(context, newUser, { captchaToken, caller })
-      if (transport === 'cookie') await endReplaced(request)
-      return deliver(reply, pair, transport)
+      if (!pair)
+        return reply
+          .code(202)
+          .send({ detail: 'Verify your e-mail address: a link and a code are on their way to it' })
+      return deliverSignIn(context, request, reply, pair, transport)
     },
   )
 
@@ -117,6 +99,7 @@ export async function authRouter(app: App, context: Context, limits: Limits): Pr
             ...INPUT_PROBLEMS,
             'invalid_credentials',
             'inactive_user',
+            'email_not_verified',
             'origin_not_allowed',
             'captcha_required',
             'too_many_requests',
@@ -136,8 +119,7 @@ export async function authRouter(app: App, context: Context, limits: Limits): Pr
       const admit = admitBy(limits, { caller, reply }, identifierKey(identifier))
       const signIn = { identifier, password, deviceToken, captchaToken, caller }
       const pair = await login(context, signIn, admit)
-      if (transport === 'cookie') await endReplaced(request)
-      return deliver(reply, pair, transport)
+      return deliverSignIn(context, request, reply, pair, transport)
     },
   )
 
@@ -175,7 +157,7 @@ export async function authRouter(app: App, context: Context, limits: Limits): Pr
       const refreshToken = sent ?? refreshCookie(request)
       if (refreshToken === undefined) throw invalidField('/refresh_token', 'is missing')
       const pair = await refreshSession(context, { refreshToken, caller })
-      return deliver(reply, pair, sent === undefined ? 'cookie' : 'body')
+      return deliverTokens(context, reply, pair, sent === undefined ? 'cookie' : 'body')
     },
   )
 

@@ -11,7 +11,7 @@ const CaptchaTokenField = Type.String({
   examples: ['10000000-aaaa-bbbb-cccc-000000000001'],
 })
 
-const DeviceTokenField = Type.String({
+export const DeviceTokenField = Type.String({
   minLength: 1,
   maxLength: TOKEN_MAX_LENGTH,
   examples: ['eyJhbGciOiJIUzI1NiIsInR5cCI6ImR0K2p3dCJ9.eyJzdWIiOiIwMTlhMWY2ZSJ9.c2lnbmF0dXJl'],

@@ -1,9 +1,10 @@
 import type { Context } from '../../context.ts'
-import { SECOND } from '../../core/clock.ts'
+import { SECOND, type Timestamp } from '../../core/clock.ts'
 import type { Metric } from '../../core/instruments.ts'
+import type { OutboxLoad } from '../email/outbox-queries.ts'
 
 /** What stands somewhere at the moment, and is looked up when it is asked for: nothing here asks the database. */
-export function readGauges({ passwords, database, databaseClock }: Context): Metric[] {
+export function readGauges({ passwords, database, databaseClock, outbox, clock }: Context): Metric[] {
   const { running, waiting, refused } = passwords.load()
   const load = database.load()
   const disagreement = databaseClock.disagreementMs() / SECOND
@@ -20,7 +21,19 @@ export function readGauges({ passwords, database, databaseClock }: Context): Met
       ...gauge('postern_clock_disagreement_seconds', 'Between this node and the database', disagreement),
       aggregator: 'max',
     },
+    ...readOutbox(outbox.load(), clock.now()),
   ]
+}
+
+/** All processes see the same outbox. */
+function readOutbox({ waiting, oldestAt, givenUp }: OutboxLoad, now: Timestamp): Metric[] {
+  const age = oldestAt === null ? 0 : Math.max(0, now - oldestAt) / SECOND
+  const metrics = [
+    gauge('postern_outbox_mails', 'Mails that wait to be sent', waiting),
+    gauge('postern_outbox_oldest_seconds', 'How long the oldest of them has waited', age),
+    gauge('postern_outbox_given_up', 'Mails given up within the last 30 days', givenUp),
+  ]
+  return metrics.map((metric) => ({ ...metric, aggregator: 'max' }))
 }
 
 function readPool({ inUse, idle, max }: { inUse: number; idle: number; max: number }): Metric[] {

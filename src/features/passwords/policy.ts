@@ -1,6 +1,7 @@
 import type { OperatorContext } from '../../context.ts'
 import { invalidField } from '../../core/problems.ts'
 import { passwordLength } from '../../core/security/passwords.ts'
+import type { PasswordRefusal } from '../email/pages.ts'
 import { isCommonPassword } from './common-passwords.ts'
 import { isMadeOfContextWords } from './context-words.ts'
 
@@ -23,24 +24,26 @@ export async function checkNewPassword(
   { password, username, email }: NewPassword,
   pointer = '/password',
 ): Promise<void> {
-  const refused = (detail: string) => invalidField(pointer, detail)
+  const refused = (refusal: PasswordRefusal, detail: string) => invalidField(pointer, detail, { refusal })
   const { passwordMinLength, projectName, passwordContextWords } = settings
-  if (!password.isWellFormed()) throw refused('must be well-formed Unicode')
+  if (!password.isWellFormed()) throw refused('characters', 'must be well-formed Unicode')
   const length = passwordLength(password)
   if (length < passwordMinLength || length > PASSWORD_MAX_LENGTH) {
-    throw refused(`must have ${passwordMinLength} to ${PASSWORD_MAX_LENGTH} characters; ${ADVICE}`)
+    throw refused('length', `must have ${passwordMinLength} to ${PASSWORD_MAX_LENGTH} characters; ${ADVICE}`)
   }
   if (isCommonPassword(password)) {
-    throw refused(`is among the passwords that attackers try first; choose another: ${ADVICE}`)
+    throw refused('common', `is among the passwords that attackers try first; choose another: ${ADVICE}`)
   }
   const localPart = email.slice(0, email.lastIndexOf('@'))
   if (isMadeOfContextWords(password, [projectName, ...passwordContextWords, username, localPart])) {
     throw refused(
+      'context',
       `is made of your username, your e-mail address or the name of this service, and little else; choose another: ${ADVICE}`,
     )
   }
   if (await pwnedPasswords?.includes(password)) {
     throw refused(
+      'breached',
       `appears in known data breaches, so attackers have it on their lists; choose another, and change it wherever you use it: ${ADVICE}`,
     )
   }

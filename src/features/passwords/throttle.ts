@@ -70,9 +70,10 @@ export async function countFailure(
   { clock, settings }: Pick<ThrottleContext, 'clock' | 'settings'>,
   db: Db,
   { key, most }: Throttled,
-): Promise<{ isLast: boolean }> {
-  if (!settings.rateLimits) return { isLast: false }
-  return { isLast: (await addFailure(db, key, clock.now())) === most }
+): Promise<{ failures: number; isLast: boolean }> {
+  if (!settings.rateLimits) return { failures: 0, isLast: false }
+  const failures = await addFailure(db, key, clock.now())
+  return { failures, isLast: failures === most }
 }
 
 type Account = Pick<User, 'id' | 'username_key' | 'email_key'>

@@ -14,6 +14,8 @@ export type EndReason =
   | 'reuse_detected'
   | 'session_limit'
   | 'password_changed'
+  | 'password_reset'
+  | 'email_change_undone'
   | 'user_disabled'
 
 /** Ends one session; undefined when it had ended before. */

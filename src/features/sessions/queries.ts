@@ -8,8 +8,8 @@ import type { Db, Session, Tables } from '../../database/tables.ts'
 export type NewSession = {
   id: SessionId
   userId: UserId
-  /** The hash that was verified and the epoch that was read with it: both must still stand. */
-  passwordHash: string
+  /** The hash (null for none) and the epoch that the sign-in found: both must still stand. */
+  passwordHash: string | null
   sessionEpoch: number
   clientId: string
   scope: string
@@ -86,7 +86,7 @@ export const insertSession = prepareRow((db, session: NewSession) =>
         ])
         .where('users.id', '=', session.userId)
         .where('users.is_active', '=', true)
-        .where('users.password_hash', '=', session.passwordHash)
+        .where('users.password_hash', 'is not distinct from', session.passwordHash)
         .where('users.session_epoch', '=', session.sessionEpoch)
         .forNoKeyUpdate(),
     )

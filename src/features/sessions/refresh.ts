@@ -6,6 +6,8 @@ import { Problem, serverBusy } from '../../core/problems.ts'
 import type { Settings } from '../../core/settings.ts'
 import type { Session } from '../../database/tables.ts'
 import { recordEvent } from '../audit/events.ts'
+import { deedOf, mailTo } from '../email/mail-user.ts'
+import { findUser } from '../users/queries.ts'
 import { revokeSession } from './ending-queries.ts'
 import { issueTokens, type TokenPair } from './issue-tokens.ts'
 import { livenessAt } from './liveness.ts'
@@ -95,7 +97,8 @@ function recover(
 }
 
 /** Someone holds an old copy: ends this session, and no other. The end is committed before the client is told. */
-async function endReusedSession({ db, clock }: Context, session: Session, caller: Caller): Promise<never> {
+async function endReusedSession(context: Context, session: Session, caller: Caller): Promise<never> {
+  const { db, clock } = context
   await db.transaction().execute(async (trx) => {
     const now = clock.now()
     const ended = await revokeSession(trx, session.id, 'reuse_detected', now)
@@ -106,6 +109,10 @@ async function endReusedSession({ db, clock }: Context, session: Session, caller
       sessionId: session.id,
       caller,
     })
+    const user = await findUser(trx, session.user_id)
+    const data = deedOf(context, caller)
+    if (user)
+      await mailTo(context, trx, user, undefined, { kind: 'sessions_ended', username: user.username, data })
   })
   throw new Problem('refresh_token_reused')
 }

@@ -9,12 +9,16 @@ import { insertSession } from './queries.ts'
 
 /** The client of everyone who signs in with a password here; others come with OAuth. */
 const FIRST_PARTY_CLIENT = 'postern'
-/** A password login grants no scope, whatever it asks for: there is none yet that is not privileged. */
-const PASSWORD_LOGIN_SCOPE = ''
-/** RFC 8176 section 2. */
-const PASSWORD_AMR = 'pwd'
-
-export type SignIn = { userId: string; passwordHash: string; sessionEpoch: number; caller: Caller }
+/** A sign-in grants no scope, whatever it asks for: there is none yet that is not privileged. */
+const FIRST_PARTY_SCOPE = ''
+export type SignIn = {
+  userId: string
+  passwordHash: string | null
+  sessionEpoch: number
+  /** How they proved who they are (RFC 8176 section 2): a password, or what was sent to their address. */
+  amr: 'pwd' | 'otp'
+  caller: Caller
+}
 
 /**
  * Begins a session in the caller's transaction, and ends the user's oldest beyond SESSION_LIMIT.
@@ -31,8 +35,7 @@ export async function startSession(
     ...signIn,
     id: newId(),
     clientId: FIRST_PARTY_CLIENT,
-    scope: PASSWORD_LOGIN_SCOPE,
-    amr: PASSWORD_AMR,
+    scope: FIRST_PARTY_SCOPE,
     ip: caller.ip,
     userAgent: caller.userAgent,
     now,

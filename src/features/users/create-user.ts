@@ -6,7 +6,7 @@ import { checkNewPassword } from '../passwords/policy.ts'
 import { checkEmail, checkUsername, emailKey, usernameKey } from './names.ts'
 import { findTaken, insertUser } from './queries.ts'
 
-export type NewUser = { username: string; email: string; password: string }
+export type NewUser = { username: string; email: string; password: string; locale?: string | null }
 
 type Finish<T> = (trx: Db, user: User & { password_hash: string }) => Promise<T>
 
@@ -24,9 +24,9 @@ export async function createUser<T>(
   await checkNewPassword(context, { ...checked, password: newUser.password })
   await refuseTaken(db, checked)
   const passwordHash = await passwords.hash(newUser.password)
-  const { isSuperuser } = newUser
+  const { isSuperuser, locale = null } = newUser
   const outcome = await db.transaction().execute(async (trx) => {
-    const user = await storeUser(context, trx, { ...checked, passwordHash, isSuperuser })
+    const user = await storeUser(context, trx, { ...checked, passwordHash, isSuperuser, locale })
     return user && { value: await finish(trx, { ...user, password_hash: passwordHash }) }
   })
   if (outcome) return outcome.value
@@ -57,7 +57,13 @@ export async function refuseTaken(
 function storeUser(
   { clock }: Pick<OperatorContext, 'clock'>,
   trx: Db,
-  user: { username: string; email: string; passwordHash: string; isSuperuser: boolean },
+  user: {
+    username: string
+    email: string
+    passwordHash: string
+    isSuperuser: boolean
+    locale: string | null
+  },
 ): Promise<User | undefined> {
   const now = clock.now()
   return insertUser(trx, {
@@ -71,6 +77,7 @@ function storeUser(
     bcrypt_cost: null,
     is_active: true,
     is_superuser: user.isSuperuser,
+    locale: user.locale,
     created_at: now,
     updated_at: now,
   })

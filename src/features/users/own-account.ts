@@ -4,8 +4,11 @@ import type { Caller } from '../../core/caller.ts'
 import { MINUTE } from '../../core/clock.ts'
 import { invalidField, Problem, serverBusy } from '../../core/problems.ts'
 import { isUniqueViolation } from '../../database/errors.ts'
-import type { Db, User, UsersTable } from '../../database/tables.ts'
+import type { User, UsersTable } from '../../database/tables.ts'
 import { type AuditEventType, recordEvent } from '../audit/events.ts'
+import { deedOf, mailTo } from '../email/mail-user.ts'
+import { canMail } from '../email/require-mail.ts'
+import { deleteEmailTokens } from '../email/token-queries.ts'
 import { deleteFailures, findFailures, releaseTry } from '../passwords/failure-queries.ts'
 import { checkNewPassword } from '../passwords/policy.ts'
 import {
@@ -17,6 +20,7 @@ import {
 } from '../passwords/throttle.ts'
 import { type Authenticated, getStandingSession } from '../sessions/authenticate.ts'
 import { endUserSessions } from '../sessions/end-sessions.ts'
+import { requestEmailChange } from './change-email.ts'
 import { refuseTaken } from './create-user.ts'
 import { checkEmail, checkUsername, emailKey, usernameKey } from './names.ts'
 import { deleteOwnUser, type UserGuard, updateOwnUser } from './queries.ts'
@@ -25,8 +29,12 @@ export type AccountChanges = {
   username?: string
   email?: string
   password?: string
+  locale?: string | null
   current_password?: string
 }
+
+/** The account as it is now, and the address that has yet to be confirmed. */
+export type UpdatedAccount = { user: User; pendingEmail: string | undefined }
 
 /** How long after a sign-in a new address needs no password. */
 const RECENT_SIGN_IN_MS = 5 * MINUTE
@@ -34,26 +42,28 @@ const RECENT_SIGN_IN_MS = 5 * MINUTE
 const MAX_ATTEMPTS = 3
 
 /**
- * Changes the caller's own account. A new password ends every other session.
+ * Changes the caller's own account. A new password ends every other session; a new address has to be confirmed first, where
+ * mails can be sent.
  * @throws Problem `validation_failed`, `current_password_incorrect`, `too_many_failures`, `reauthentication_required`,
  *   `username_taken`, `email_taken`, `server_busy`, and `access_token_invalid` when the session ended meanwhile
  */
 export async function updateOwnAccount(
   context: Context,
   { current, changes, caller }: { current: Authenticated; changes: AccountChanges; caller: Caller },
-): Promise<User> {
+): Promise<UpdatedAccount> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
     requireCurrentPassword(changes)
-    const columns = await changedColumns(context, current, changes)
-    if (!columns) return current
+    const pendingEmail = emailToConfirm(context, current, changes)
+    const columns = await changedColumns(context, current, changes, pendingEmail)
+    if (!columns && !pendingEmail) return { user: current, pendingEmail }
     const guard = await prove(context, current, changes, caller)
-    await refuseTakenByOthers(context.db, current, columns)
-    if (changes.password !== undefined) {
+    await refuseTakenByOthers(context, current, { email: pendingEmail, ...columns })
+    if (columns && changes.password !== undefined) {
       columns.password_hash = await context.passwords.hash(changes.password)
       columns.bcrypt_cost = null
     }
-    const updated = await storeChanges(context, current, guard, columns, caller)
-    if (updated) return updated
+    const updated = await storeChanges(context, current, guard, { columns, pendingEmail }, caller)
+    if (updated) return { user: updated, pendingEmail }
     current = await getStandingSession(context, current.session_id, current.id)
   }
   throw serverBusy()
@@ -77,24 +87,32 @@ export async function deleteOwnAccount(
   if (!isDeleted) throw new Problem('access_token_invalid')
 }
 
+/** A new address, where its owner has to show first that it is theirs; one that differs in case alone is the same. */
+function emailToConfirm(context: Context, current: User, { email }: AccountChanges): string | undefined {
+  if (email === undefined || emailKey(checkEmail(email)) === current.email_key) return undefined
+  return canMail(context) ? email : undefined
+}
+
 /** The new values of the columns that change; undefined when nothing does. */
 async function changedColumns(
   context: Context,
   current: User,
-  { username, email, password }: AccountChanges,
+  { username, email, password, locale }: AccountChanges,
+  pendingEmail: string | undefined,
 ): Promise<Updateable<UsersTable> | undefined> {
   const columns: Updateable<UsersTable> = {}
   if (username !== undefined && checkUsername(username) !== current.username) {
     columns.username = checkUsername(username)
     columns.username_key = usernameKey(columns.username)
   }
-  if (email !== undefined && checkEmail(email) !== current.email) {
+  if (email !== undefined && pendingEmail === undefined && checkEmail(email) !== current.email) {
     columns.email = email
     columns.email_key = emailKey(email)
-    columns.email_verified_at = null
+    if (columns.email_key !== current.email_key) columns.email_verified_at = null
   }
+  if (locale !== undefined && locale !== current.locale) columns.locale = locale
   if (password !== undefined) {
-    const { username: name = current.username, email: address = current.email } = columns
+    const { username: name = current.username, email: address = pendingEmail ?? current.email } = columns
     await checkNewPassword(context, { password, username: name, email: address })
   } else if (Object.keys(columns).length === 0) return undefined
   columns.updated_at = context.clock.now()
@@ -156,11 +174,17 @@ async function verifyCurrentPassword(
 }
 
 /** @throws Problem `username_taken`, `email_taken` */
-async function refuseTakenByOthers(db: Db, current: User, columns: Updateable<UsersTable>): Promise<void> {
-  const { username, username_key, email, email_key } = columns
+async function refuseTakenByOthers(
+  { db, settings }: Context,
+  current: User,
+  { username, email }: { username?: string | undefined; email?: string | undefined },
+): Promise<void> {
+  const isOtherName = username !== undefined && usernameKey(username) !== current.username_key
+  const isOtherEmail = email !== undefined && emailKey(email) !== current.email_key
   await refuseTaken(db, {
-    username: username_key === current.username_key ? undefined : username,
-    email: email_key === current.email_key ? undefined : email,
+    username: isOtherName ? username : undefined,
+    // Where addresses are verified, nobody is told who has one.
+    email: isOtherEmail && !settings.email.requireVerification ? email : undefined,
   })
 }
 
@@ -169,14 +193,17 @@ async function storeChanges(
   context: Context,
   current: Authenticated,
   guard: UserGuard,
-  columns: Updateable<UsersTable>,
+  {
+    columns = {},
+    pendingEmail,
+  }: { columns: Updateable<UsersTable> | undefined; pendingEmail: string | undefined },
   caller: Caller,
 ): Promise<User | undefined> {
   const { id: userId, session_id: sessionId } = current
   const events = changeEvents(columns)
   try {
     return await context.db.transaction().execute(async (trx) => {
-      const updated = await updateOwnUser(trx, guard, columns)
+      const updated = await updateOwnUser(trx, guard, { updated_at: current.updated_at, ...columns })
       if (!updated) return undefined
       await forgetGuesses(context, trx, [columns.username_key, columns.email_key])
       if (guard.verifiedHash !== undefined) await forgetFailures(context, trx, updated)
@@ -186,12 +213,23 @@ async function storeChanges(
       if (columns.password_hash !== undefined) {
         const reason = 'password_changed'
         await endUserSessions(context, trx, { userId, reason, except: sessionId, caller })
+        // Who knew the old password may have asked for what was sent.
+        await deleteEmailTokens(trx, userId, ['change_email', 'reset_password', 'sign_in'])
+        const data = deedOf(context, caller)
+        await mailTo(context, trx, current, caller, {
+          kind: 'password_changed',
+          username: updated.username,
+          data,
+        })
+      }
+      if (pendingEmail !== undefined) {
+        await requestEmailChange(context, trx, updated, { email: pendingEmail, caller })
       }
       return updated
     })
   } catch (error) {
     if (!isUniqueViolation(error)) throw error
-    await refuseTakenByOthers(context.db, current, columns)
+    await refuseTakenByOthers(context, current, columns)
     // Whoever had taken it has let it go already.
     throw serverBusy()
   }

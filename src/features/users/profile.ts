@@ -8,6 +8,7 @@ export const toProfile = (user: User) => ({
   is_active: user.is_active,
   is_superuser: user.is_superuser,
   email_verified: user.email_verified_at !== null,
+  locale: user.locale,
   created_at: new Date(user.created_at).toISOString(),
   updated_at: new Date(user.updated_at).toISOString(),
 })

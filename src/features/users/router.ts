@@ -36,7 +36,7 @@ export async function usersRouter(app: App, context: Context, limits: Limits): P
     tags: ['users'],
     summary: 'Change your username, e-mail address or password',
     description:
-      'A new password needs `current_password` and ends every other session. A new address needs it too, unless you signed in within the last 5 minutes. Fields left out stay as they are.',
+      'A new password needs `current_password` and ends every other session. A new address needs it too, unless you signed in within the last 5 minutes, and counts once it is confirmed by the mail that is sent there: until then it is `pending_email` of the answer. Fields left out stay as they are.',
     security: [{ bearer: [] }],
     body: UpdateUserRequest,
     response: {
@@ -62,7 +62,8 @@ export async function usersRouter(app: App, context: Context, limits: Limits): P
     const { body: changes, caller } = request
     if (changes.current_password !== undefined) await admitReauthentication(request, reply, current.id)
     else await limits.take({ caller, reply }, 'change-account', [current.id])
-    return toProfile(await updateOwnAccount(context, { current, changes, caller }))
+    const { user, pendingEmail } = await updateOwnAccount(context, { current, changes, caller })
+    return { ...toProfile(user), ...(pendingEmail !== undefined && { pending_email: pendingEmail }) }
   }
   app.put('/users/me', { schema: { ...updateSchema, operationId: 'replaceOwnProfile' } }, update)
   app.patch('/users/me', { schema: { ...updateSchema, operationId: 'updateOwnProfile' } }, update)

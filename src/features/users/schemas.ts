@@ -35,6 +35,14 @@ export const NewPasswordField = Type.String({
   examples: ['correct horse battery staple'],
 })
 
+/** BCP 47. */
+const LocaleField = Type.String({
+  pattern: '^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}$',
+  maxLength: 35,
+  description: 'Language of your mails, such as `de` or `pt-BR`; null for the one that your browser asks for',
+  examples: ['de'],
+})
+
 export const UserProfile = Type.Object(
   {
     id: Uuid,
@@ -43,6 +51,14 @@ export const UserProfile = Type.Object(
     is_active: Type.Boolean({ description: 'Whether they may sign in', examples: [true] }),
     is_superuser: Type.Boolean({ examples: [false] }),
     email_verified: Type.Boolean({ examples: [false] }),
+    pending_email: Type.Optional(
+      Type.String({
+        maxLength: EMAIL_MAX_LENGTH,
+        description: 'In the answer to a change: the new address, which is yet to be confirmed',
+        examples: ['ada@example.org'],
+      }),
+    ),
+    locale: Type.Union([LocaleField, Type.Null()], { examples: ['en'] }),
     created_at: DateTime,
     updated_at: DateTime,
   },
@@ -59,6 +75,7 @@ export const UpdateUserRequest = Type.Object(
     username: Type.Optional(UsernameField),
     email: Type.Optional(EmailField),
     password: Type.Optional(NewPasswordField),
+    locale: Type.Optional(Type.Union([LocaleField, Type.Null()])),
     current_password: Type.Optional(CurrentPassword),
   },
   { title: 'UpdateUserRequest', additionalProperties: false, examples: [{ username: 'ada.lovelace' }] },

@@ -1,0 +1,73 @@
+import type { Context } from '../../context.ts'
+import type { Caller } from '../../core/caller.ts'
+import { DAY } from '../../core/clock.ts'
+import { newId } from '../../core/ids.ts'
+import { Problem } from '../../core/problems.ts'
+import type { Db } from '../../database/tables.ts'
+import { deedOf, mailTo, proofOf } from '../email/mail-user.ts'
+import { insertRegistration, isNameHeld, type Registration } from '../email/registration-queries.ts'
+import { issueEmailToken } from '../email/tokens.ts'
+import { checkNewPassword } from '../passwords/policy.ts'
+import { refuseTaken } from '../users/create-user.ts'
+import { checkEmail, checkUsername, emailKey, usernameKey } from '../users/names.ts'
+import { findUserByEmail } from '../users/queries.ts'
+
+/** As long as what is sent for it. */
+const KEPT_FOR_MS = DAY
+
+export type RegistrationRequest = { username: string; email: string; password: string; locale: string | null }
+
+/**
+ * Keeps what somebody registers with until they have shown that the address is theirs. The name is theirs meanwhile, and the
+ * answer is the same whether or not an account has the address: its owner gets another mail.
+ * @throws Problem `validation_failed`, `username_taken`, `server_busy`
+ */
+export async function keepRegistration(
+  context: Context,
+  request: RegistrationRequest,
+  caller: Caller,
+): Promise<void> {
+  const { db, clock, passwords } = context
+  const username = checkUsername(request.username)
+  const email = checkEmail(request.email)
+  await checkNewPassword(context, { username, email, password: request.password })
+  await refuseTaken(db, { username, email: undefined })
+  if (await isNameHeld(db, usernameKey(username), clock.now())) throw new Problem('username_taken')
+  const passwordHash = await passwords.hash(request.password)
+  await db.transaction().execute(async (trx) => {
+    const now = clock.now()
+    const registration: Registration = {
+      id: newId(),
+      username,
+      username_key: usernameKey(username),
+      email,
+      email_key: emailKey(email),
+      password_hash: passwordHash,
+      locale: request.locale,
+      created_at: now,
+      expires_at: now + KEPT_FOR_MS,
+    }
+    if (!(await insertRegistration(trx, registration, now))) throw new Problem('username_taken')
+    await tellAddress(context, trx, registration, caller)
+  })
+}
+
+/** Both ways write the same rows: a token, which only one of them is sent, and a mail. */
+async function tellAddress(
+  context: Context,
+  trx: Db,
+  registration: Registration,
+  caller: Caller,
+): Promise<void> {
+  const { email, username, locale } = registration
+  const owner = await findUserByEmail(trx, { key: registration.email_key })
+  const token = { kind: 'register', email, registrationId: owner ? undefined : registration.id } as const
+  const data = proofOf(context, 'verify_email', await issueEmailToken(context, trx, token))
+  if (owner) {
+    const deed = deedOf(context, caller)
+    const mail = { kind: 'already_registered', username: owner.username, data: deed } as const
+    await mailTo(context, trx, owner, undefined, mail)
+  } else {
+    await mailTo(context, trx, { username, email, locale }, caller, { kind: 'verify_email', username, data })
+  }
+}

@@ -1,0 +1,53 @@
+import type { Context } from '../../context.ts'
+import type { Caller } from '../../core/caller.ts'
+import type { Db } from '../../database/tables.ts'
+import { linkTo } from './links.ts'
+import { chooseLocale } from './locales.ts'
+import { LINK_OF, type Mail, NOTICE_OF } from './mails.ts'
+import { queueMail } from './outbox.ts'
+import { canMail } from './require-mail.ts'
+import type { IssuedToken } from './tokens.ts'
+
+export type MailContext = Pick<Context, 'settings' | 'clock' | 'templates' | 'outbox'>
+
+/** Whom a mail is for. */
+export type Addressee = { id?: string; username: string; email: string; locale: string | null }
+
+/**
+ * Queues a mail in the caller's transaction, in the language of whom it is for; none where mails do not leave, or the
+ * setting of notices leaves this one out.
+ * @param to undefined for nobody, which costs the same
+ */
+export async function mailTo(
+  context: MailContext,
+  trx: Db,
+  to: Addressee | undefined,
+  caller: Caller | undefined,
+  mail: Mail,
+): Promise<void> {
+  if (!canMail(context)) return
+  const notice = NOTICE_OF[mail.kind]
+  if (notice && !context.settings.email.notices.includes(notice)) return
+  const locale = chooseLocale(context.templates, {
+    accountLocale: to?.locale ?? undefined,
+    acceptLanguage: caller?.acceptLanguage,
+  })
+  await queueMail(context, trx, { to: to?.email ?? null, userId: to?.id ?? null, locale, mail })
+}
+
+/** Stands in for a user where there is none. */
+export const NOBODY: Addressee = { username: '', email: '', locale: null }
+
+/** When it was done, and from where. */
+export const deedOf = ({ clock }: Pick<Context, 'clock'>, { ip, userAgent }: Caller) => ({
+  at: clock.now(),
+  ip,
+  userAgent,
+})
+
+/** The link and the code of a token, for a mail of that kind. */
+export const proofOf = (
+  { settings }: Pick<Context, 'settings'>,
+  kind: keyof typeof LINK_OF,
+  { token, code, expiresAt }: IssuedToken,
+) => ({ url: linkTo(settings, LINK_OF[kind] ?? 'verify', token), code, expiresAt })

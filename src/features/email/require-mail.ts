@@ -1,0 +1,11 @@
+import type { Context } from '../../context.ts'
+import { Problem } from '../../core/problems.ts'
+
+/** Whether mails leave at all. */
+export const canMail = ({ settings }: Pick<Context, 'settings'>): boolean =>
+  settings.email.transport.kind !== 'none'
+
+/** @throws Problem `email_unavailable` */
+export function requireMail(context: Pick<Context, 'settings'>): void {
+  if (!canMail(context)) throw new Problem('email_unavailable')
+}

@@ -1,0 +1,158 @@
+import type { Context } from '../../context.ts'
+import type { App } from '../../http/app-type.ts'
+import { acceptForms } from '../../http/body-parsers.ts'
+import type { Limits } from '../../http/limits.ts'
+import { admitCode, admitMail } from '../../http/mail-limits.ts'
+import { INPUT_PROBLEMS, NoContent, problems, success } from '../../http/schemas.ts'
+import { requestPasswordReset, resetPassword } from '../passwords/reset-password.ts'
+import { undoEmailChange } from '../users/change-email.ts'
+import { checkEmail } from '../users/names.ts'
+import { toEmailProof } from './read-proof.ts'
+import {
+  Accepted,
+  EmailRequest,
+  ResetPasswordRequest,
+  UndoEmailChangeRequest,
+  VerifiedEmail,
+  VerifyEmailRequest,
+} from './schemas.ts'
+import { resendVerification, verifyEmail } from './verify-email.ts'
+
+const FORM_OR_JSON = ['application/x-www-form-urlencoded', 'application/json']
+
+const ASKING_PROBLEMS = [
+  ...INPUT_PROBLEMS,
+  'too_many_requests',
+  'email_unavailable',
+  'database_unavailable',
+] as const
+const BRINGING_PROBLEMS = [
+  ...INPUT_PROBLEMS,
+  'email_token_invalid',
+  'email_token_used',
+  'too_many_requests',
+  'database_unavailable',
+] as const
+
+/** What is done with what came by mail. Asking is answered with 202 whether or not anybody has the address. */
+export async function emailRouter(app: App, context: Context, limits: Limits): Promise<void> {
+  await acceptForms(app)
+  const accepted = success(Accepted, 'Answered alike whether or not an account has the address')
+
+  app.post(
+    '/auth/verify-email',
+    {
+      schema: {
+        operationId: 'verifyEmail',
+        tags: ['email'],
+        consumes: FORM_OR_JSON,
+        summary: 'Verify an address by what was sent there',
+        description:
+          'Send the token of the link, or the address and the code. Begins the account that waits for it, marks the address as verified, or puts it in the place of the old one.',
+        body: VerifyEmailRequest,
+        response: {
+          200: success(VerifiedEmail, 'Verified'),
+          ...problems(...BRINGING_PROBLEMS, 'email_taken', 'username_taken', 'server_busy'),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { caller, body } = request
+      await admitCode(limits, { caller, reply }, body)
+      return verifyEmail(context, toEmailProof(body), caller)
+    },
+  )
+
+  app.post(
+    '/auth/verify-email/resend',
+    {
+      schema: {
+        operationId: 'resendVerification',
+        tags: ['email'],
+        consumes: FORM_OR_JSON,
+        summary: 'Send the mail that verifies an address once more',
+        description: 'The link and the code that were sent before end.',
+        body: EmailRequest,
+        response: { 202: accepted, ...problems(...ASKING_PROBLEMS) },
+      },
+    },
+    async (request, reply) => {
+      const { caller } = request
+      const email = checkEmail(request.body.email)
+      await admitMail(limits, { caller, reply }, 'verify', email)
+      await resendVerification(context, email, caller)
+      return reply
+        .code(202)
+        .send({ detail: 'If this address waits to be verified, a mail is on its way to it' })
+    },
+  )
+
+  app.post(
+    '/auth/forgot-password',
+    {
+      schema: {
+        operationId: 'requestPasswordReset',
+        tags: ['email'],
+        consumes: FORM_OR_JSON,
+        summary: 'Ask for a mail that sets a new password',
+        description: 'A link and a code, good for an hour. Those that were sent before end.',
+        body: EmailRequest,
+        response: { 202: accepted, ...problems(...ASKING_PROBLEMS) },
+      },
+    },
+    async (request, reply) => {
+      const { caller } = request
+      const email = checkEmail(request.body.email)
+      await admitMail(limits, { caller, reply }, 'reset', email)
+      await requestPasswordReset(context, email, caller)
+      return reply.code(202).send({ detail: 'If an account has this address, a mail is on its way to it' })
+    },
+  )
+
+  app.post(
+    '/auth/reset-password',
+    {
+      schema: {
+        operationId: 'resetPassword',
+        tags: ['email'],
+        consumes: FORM_OR_JSON,
+        summary: 'Set a new password by what was sent to the address',
+        description:
+          'Send the token of the link, or the address and the code. Every session ends. What is refused as a password leaves link and code as they were.',
+        body: ResetPasswordRequest,
+        response: {
+          204: success(NoContent, 'The new password counts from now on'),
+          ...problems(...BRINGING_PROBLEMS, 'server_busy'),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { caller, body } = request
+      await admitCode(limits, { caller, reply }, body)
+      await resetPassword(context, { proof: toEmailProof(body), password: body.new_password, caller })
+      return reply.code(204).send(null)
+    },
+  )
+
+  app.post(
+    '/auth/undo-email-change',
+    {
+      schema: {
+        operationId: 'undoEmailChange',
+        tags: ['email'],
+        consumes: FORM_OR_JSON,
+        summary: 'Give an account back to its old address',
+        description:
+          'For seven days after a change, by the link that the old address was sent. Every session ends, the password opens nothing any more, and a mail to the old address sets a new one.',
+        body: UndoEmailChangeRequest,
+        response: { 204: success(NoContent, 'Undone'), ...problems(...BRINGING_PROBLEMS, 'email_taken') },
+      },
+    },
+    async (request, reply) => {
+      const { caller, body } = request
+      await admitCode(limits, { caller, reply }, {})
+      await undoEmailChange(context, { token: body.token }, caller)
+      return reply.code(204).send(null)
+    },
+  )
+}

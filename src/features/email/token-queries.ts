@@ -1,0 +1,89 @@
+import type { Insertable, Selectable } from 'kysely'
+import { sql } from 'kysely'
+import type { Timestamp } from '../../core/clock.ts'
+import type { Db, EmailTokensTable } from '../../database/tables.ts'
+
+export type StoredEmailToken = Selectable<EmailTokensTable>
+
+/** Puts a token into its slot, in place of the one that was there. */
+export async function putEmailToken(db: Db, row: Insertable<EmailTokensTable>): Promise<void> {
+  await db
+    .insertInto('email_tokens')
+    .values(row)
+    .onConflict((conflict) =>
+      conflict.column('slot').doUpdateSet({ code_failures: 0, consumed_at: null, ...row }),
+    )
+    .execute()
+}
+
+/** Whether it is still good is for the caller to say. */
+export function findEmailToken(db: Db, tokenHash: string): Promise<StoredEmailToken | undefined> {
+  return db.selectFrom('email_tokens').selectAll().where('token_hash', '=', tokenHash).executeTakeFirst()
+}
+
+/** Counts a try against every code that it could be, and gives those that have a try left for it. */
+export function countCodeTry(
+  db: Db,
+  {
+    addressKeys,
+    mostFailures,
+    now,
+  }: { addressKeys: readonly string[]; mostFailures: number; now: Timestamp },
+): Promise<StoredEmailToken[]> {
+  return db
+    .updateTable('email_tokens')
+    .set({ code_failures: sql<number>`code_failures + 1` })
+    .where('address_key', 'in', addressKeys)
+    .where('code_mac', 'is not', null)
+    .where('code_failures', '<', mostFailures)
+    .where('consumed_at', 'is', null)
+    .where('expires_at', '>', now)
+    .returningAll()
+    .execute()
+}
+
+/** Takes back a try that was right. */
+export async function giveBackCodeTry(db: Db, id: string): Promise<void> {
+  await db
+    .updateTable('email_tokens')
+    .set({ code_failures: sql<number>`code_failures - 1` })
+    .where('id', '=', id)
+    .where('code_failures', '>', 0)
+    .execute()
+}
+
+/** Uses a token up; false when it has been used, replaced, or has expired meanwhile. */
+export async function consumeEmailToken(db: Db, id: string, now: Timestamp): Promise<boolean> {
+  const row = await db
+    .updateTable('email_tokens')
+    .set({ consumed_at: now })
+    .where('id', '=', id)
+    .where('consumed_at', 'is', null)
+    .where('expires_at', '>', now)
+    .returning('id')
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+/** Ends what was sent to a user and not used, of these kinds. */
+export async function deleteEmailTokens(db: Db, userId: string, kinds: readonly string[]): Promise<void> {
+  await db.deleteFrom('email_tokens').where('user_id', '=', userId).where('kind', 'in', kinds).execute()
+}
+
+/** Ends the ways back to addresses that a user had after this one. */
+export async function deleteLaterUndos(db: Db, { id, user_id, created_at }: StoredEmailToken): Promise<void> {
+  await db
+    .deleteFrom('email_tokens')
+    .where('user_id', '=', user_id)
+    .where('kind', '=', 'undo_email_change')
+    .where('created_at', '>=', created_at)
+    .where('id', '!=', id)
+    .execute()
+}
+
+/** Deletes some of those that have expired. */
+export async function deleteExpiredEmailTokens(db: Db, now: Timestamp, limit: number): Promise<number> {
+  const expired = db.selectFrom('email_tokens').select('id').where('expires_at', '<=', now).limit(limit)
+  const rows = await db.deleteFrom('email_tokens').where('id', 'in', expired).returning('id').execute()
+  return rows.length
+}

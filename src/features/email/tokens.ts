@@ -1,0 +1,153 @@
+import { createHash, randomBytes, randomInt, timingSafeEqual } from 'node:crypto'
+import type { Context } from '../../context.ts'
+import { DAY, HOUR, MINUTE, type Timestamp } from '../../core/clock.ts'
+import { newId, type UserId } from '../../core/ids.ts'
+import { Problem } from '../../core/problems.ts'
+import type { Db } from '../../database/tables.ts'
+import { emailKey } from '../users/names.ts'
+import {
+  consumeEmailToken,
+  countCodeTry,
+  findEmailToken,
+  giveBackCodeTry,
+  putEmailToken,
+  type StoredEmailToken,
+} from './token-queries.ts'
+
+/** What a token that was sent to an address is good for, and how long. */
+const KINDS = {
+  register: { ttlMs: DAY, hasCode: true },
+  verify_email: { ttlMs: DAY, hasCode: true },
+  change_email: { ttlMs: DAY, hasCode: true },
+  undo_email_change: { ttlMs: 7 * DAY, hasCode: false },
+  reset_password: { ttlMs: HOUR, hasCode: true },
+  sign_in: { ttlMs: 10 * MINUTE, hasCode: true },
+} as const satisfies Record<string, { ttlMs: number; hasCode: boolean }>
+
+export type EmailTokenKind = keyof typeof KINDS
+
+const TOKEN_BYTES = 32
+const CODE_DIGITS = 6
+/** Then a code is dead; its link is not. */
+const MOST_CODE_FAILURES = 5
+
+type TokenContext = Pick<Context, 'db' | 'clock' | 'pseudonym'>
+
+export type NewEmailToken = {
+  kind: EmailTokenKind
+  /** The address that it is sent to, and proves. */
+  email: string
+  /** Whose it is; absent where nobody has the address. */
+  userId?: UserId | undefined
+  registrationId?: string | undefined
+  /** What the browser or client that asked keeps, where no other may use it. */
+  binding?: string | undefined
+}
+
+/** What goes into the mail, and is kept nowhere. */
+export type IssuedToken = { token: string; code: string; expiresAt: Timestamp }
+
+/** Makes a token and a code in the caller's transaction, and ends the one of the same kind before it. */
+export async function issueEmailToken(
+  { clock, pseudonym }: Pick<TokenContext, 'clock' | 'pseudonym'>,
+  trx: Db,
+  { kind, email, userId, registrationId, binding }: NewEmailToken,
+): Promise<IssuedToken> {
+  const { ttlMs, hasCode } = KINDS[kind]
+  const id = newId()
+  const token = randomBytes(TOKEN_BYTES).toString('base64url')
+  const code = String(randomInt(10 ** CODE_DIGITS)).padStart(CODE_DIGITS, '0')
+  const now = clock.now()
+  const addressKey = addressKeyOf({ pseudonym }, kind, email)
+  await putEmailToken(trx, {
+    id,
+    kind,
+    slot: slotOf({ kind, userId, registrationId }, addressKey),
+    address_key: addressKey,
+    token_hash: sha256(token),
+    code_mac: hasCode ? pseudonym('email-code', id, code) : null,
+    user_id: userId ?? null,
+    registration_id: registrationId ?? null,
+    // Nobody's address is kept of who has no account.
+    email: userId === undefined && registrationId === undefined ? '' : email,
+    binding_hash: binding === undefined ? null : sha256(binding),
+    created_at: now,
+    expires_at: now + ttlMs,
+  })
+  return { token, code, expiresAt: now + ttlMs }
+}
+
+/** One for a user and a kind; one for each old address, so that a second change ends no way back to the first. */
+function slotOf(
+  { kind, userId, registrationId }: Pick<NewEmailToken, 'kind' | 'userId' | 'registrationId'>,
+  addressKey: string,
+): string {
+  const owner = userId ?? registrationId
+  if (owner === undefined) return addressKey
+  return kind === 'undo_email_change' ? `${kind} ${owner} ${addressKey}` : `${kind} ${owner}`
+}
+
+const addressKeyOf = (
+  { pseudonym }: Pick<TokenContext, 'pseudonym'>,
+  kind: EmailTokenKind,
+  email: string,
+): string => pseudonym('email-token', kind, emailKey(email))
+
+/** A token, or the address with the code that was sent to it. */
+export type EmailProof = { token: string } | { email: string; code: string }
+
+/**
+ * The token that a proof stands for. It is not used up: what is done with it does that, see `useEmailToken`.
+ * @throws Problem `email_token_invalid`, `email_token_used`
+ */
+export async function readEmailProof(
+  context: TokenContext,
+  proof: EmailProof,
+  kinds: readonly EmailTokenKind[],
+  binding?: string,
+): Promise<StoredEmailToken> {
+  const found =
+    'token' in proof
+      ? await findEmailToken(context.db, sha256(proof.token))
+      : await findByCode(context, proof, kinds)
+  if (!found || !kinds.some((kind) => kind === found.kind)) throw new Problem('email_token_invalid')
+  if (found.consumed_at !== null) throw new Problem('email_token_used')
+  if (found.expires_at <= context.clock.now()) throw new Problem('email_token_invalid')
+  if (!isBoundTo(found, binding)) throw new Problem('email_token_elsewhere')
+  return found
+}
+
+async function findByCode(
+  context: TokenContext,
+  { email, code }: { email: string; code: string },
+  kinds: readonly EmailTokenKind[],
+): Promise<StoredEmailToken | undefined> {
+  const { db, clock, pseudonym } = context
+  const addressKeys = kinds.map((kind) => addressKeyOf(context, kind, email))
+  const tries = await countCodeTry(db, { addressKeys, mostFailures: MOST_CODE_FAILURES, now: clock.now() })
+  const found = tries.filter(({ id, code_mac }) => isSame(code_mac ?? '', pseudonym('email-code', id, code)))
+  for (const { id } of found) await giveBackCodeTry(db, id)
+  return found[0]
+}
+
+const isBoundTo = ({ binding_hash: hash }: StoredEmailToken, binding: string | undefined): boolean =>
+  hash === null || (binding !== undefined && isSame(hash, sha256(binding)))
+
+/**
+ * Uses a token up, in the transaction of what it is used for: of two at once, one wins.
+ * @throws Problem `email_token_used`
+ */
+export async function useEmailToken(
+  { clock }: Pick<TokenContext, 'clock'>,
+  trx: Db,
+  { id }: StoredEmailToken,
+): Promise<void> {
+  if (!(await consumeEmailToken(trx, id, clock.now()))) throw new Problem('email_token_used')
+}
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('base64url')
+
+function isSame(one: string, other: string): boolean {
+  const [left, right] = [Buffer.from(one), Buffer.from(other)]
+  return left.length === right.length && timingSafeEqual(left, right)
+}

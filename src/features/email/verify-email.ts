@@ -1,0 +1,94 @@
+import type { Context } from '../../context.ts'
+import type { Caller } from '../../core/caller.ts'
+import { Problem } from '../../core/problems.ts'
+import type { Db, User } from '../../database/tables.ts'
+import { recordEvent } from '../audit/events.ts'
+import { confirmNewEmail } from '../users/change-email.ts'
+import { markEmailVerified } from '../users/email-queries.ts'
+import { emailKey } from '../users/names.ts'
+import { findUserByEmail } from '../users/queries.ts'
+import { confirmRegistration } from './confirm-registration.ts'
+import { type Addressee, mailTo, proofOf } from './mail-user.ts'
+import { findOpenRegistration } from './registration-queries.ts'
+import { canMail, requireMail } from './require-mail.ts'
+import type { StoredEmailToken } from './token-queries.ts'
+import {
+  type EmailProof,
+  issueEmailToken,
+  type NewEmailToken,
+  readEmailProof,
+  useEmailToken,
+} from './tokens.ts'
+
+/** Sends the mail that verifies an address, in the caller's transaction. */
+export async function sendVerification(
+  context: Context,
+  trx: Db,
+  to: Addressee | undefined,
+  owner: Omit<NewEmailToken, 'binding'>,
+  caller: Caller | undefined,
+): Promise<void> {
+  if (!canMail(context)) return
+  const issued = await issueEmailToken(context, trx, owner)
+  const data = proofOf(context, 'verify_email', issued)
+  await mailTo(context, trx, to, caller, { kind: 'verify_email', username: to?.username ?? '', data })
+}
+
+/**
+ * Sends it again, if there is anybody whose address waits for it; else does as much, and sends nothing.
+ * @throws Problem `email_unavailable`
+ */
+export async function resendVerification(context: Context, email: string, caller: Caller): Promise<void> {
+  requireMail(context)
+  const { db, clock } = context
+  const key = emailKey(email)
+  const [user, registration] = await Promise.all([
+    findUserByEmail(db, { key }),
+    findOpenRegistration(db, { email: key }, clock.now()),
+  ])
+  const waits = user?.is_active && user.email_verified_at === null ? user : undefined
+  await db.transaction().execute((trx) => {
+    if (waits || user || !registration) {
+      const token = { kind: 'verify_email', email, userId: waits?.id } as const
+      return sendVerification(context, trx, waits, token, caller)
+    }
+    const token = { kind: 'register', email: registration.email, registrationId: registration.id } as const
+    return sendVerification(context, trx, withoutId(registration), token, caller)
+  })
+}
+
+/** A registration is nobody's account yet. */
+const withoutId = ({ username, email, locale }: Addressee): Addressee => ({ username, email, locale })
+
+export type Verified = { purpose: 'register' | 'verify_email' | 'change_email'; email: string }
+
+const KINDS = ['register', 'verify_email', 'change_email'] as const
+
+/**
+ * Takes it that whoever brings the proof reads the mail of that address: begins the account that waits for it, or marks
+ * the address as verified, or puts it in the place of the old one.
+ * @throws Problem `email_token_invalid`, `email_token_used`, `email_taken`, `username_taken`
+ */
+export async function verifyEmail(context: Context, proof: EmailProof, caller: Caller): Promise<Verified> {
+  const token = await readEmailProof(context, proof, KINDS)
+  if (token.kind === 'register') await confirmRegistration(context, token, caller)
+  else if (token.kind === 'change_email') await confirmNewEmail(context, token, caller)
+  else await confirmEmail(context, token, caller)
+  return { purpose: token.kind as Verified['purpose'], email: token.email }
+}
+
+function confirmEmail(context: Context, token: StoredEmailToken, caller: Caller): Promise<User> {
+  const { db, clock } = context
+  return db.transaction().execute(async (trx) => {
+    await useEmailToken(context, trx, token)
+    const user = await markEmailVerified(trx, {
+      id: token.user_id ?? '',
+      key: emailKey(token.email),
+      now: clock.now(),
+    })
+    // The account has another address now, or is gone.
+    if (!user) throw new Problem('email_token_invalid')
+    await recordEvent(trx, clock.now(), { type: 'user.email_verified', userId: user.id, caller })
+    return user
+  })
+}

@@ -1,0 +1,92 @@
+import { randomBytes } from 'node:crypto'
+import type { Context } from '../../context.ts'
+import type { Caller } from '../../core/caller.ts'
+import { countOutcome } from '../../core/metrics.ts'
+import { Problem, serverBusy } from '../../core/problems.ts'
+import type { Session } from '../../database/tables.ts'
+import { recordEvent } from '../audit/events.ts'
+import { findKnownDevice, issueDeviceToken } from '../auth/devices.ts'
+import type { SignedIn } from '../auth/login.ts'
+import { deedOf, mailTo, proofOf } from '../email/mail-user.ts'
+import { requireMail } from '../email/require-mail.ts'
+import type { StoredEmailToken } from '../email/token-queries.ts'
+import { type EmailProof, issueEmailToken, readEmailProof, useEmailToken } from '../email/tokens.ts'
+import { issueTokens } from '../sessions/issue-tokens.ts'
+import { startSession } from '../sessions/start-session.ts'
+import { markEmailVerified } from '../users/email-queries.ts'
+import { emailKey } from '../users/names.ts'
+import { findUser, findUserByEmail } from '../users/queries.ts'
+
+const BINDING_BYTES = 32
+
+/**
+ * Sends a link and a code that sign in, if an account has the address; else does as much, and sends nothing.
+ * @returns what only the client that asked has: neither link nor code works without
+ * @throws Problem `email_unavailable`
+ */
+export async function requestSignIn(context: Context, email: string, caller: Caller): Promise<string> {
+  requireMail(context)
+  const { db } = context
+  const binding = randomBytes(BINDING_BYTES).toString('base64url')
+  const found = await findUserByEmail(db, { key: emailKey(email) })
+  const user = found?.is_active ? found : undefined
+  await db.transaction().execute(async (trx) => {
+    const token = { kind: 'sign_in', email: user?.email ?? email, userId: user?.id, binding } as const
+    const issued = await issueEmailToken(context, trx, token)
+    const data = { ...proofOf(context, 'sign_in', issued), ...deedOf(context, caller) }
+    await mailTo(context, trx, user, caller, { kind: 'sign_in', username: user?.username ?? '', data })
+  })
+  return binding
+}
+
+type MailedSignIn = {
+  proof: EmailProof
+  binding: string | undefined
+  deviceToken?: string | undefined
+  caller: Caller
+}
+
+/**
+ * Signs in whoever reads the mail of an address, on the client that asked for it.
+ * @throws Problem `email_token_invalid`, `email_token_used`, `email_token_elsewhere`, `inactive_user`, `server_busy`
+ */
+export const signInByMail = (context: Context, signIn: MailedSignIn): Promise<SignedIn> =>
+  countOutcome(context.metrics.login, proveAndSignIn(context, signIn), () => 'succeeded')
+
+async function proveAndSignIn(context: Context, signIn: MailedSignIn): Promise<SignedIn> {
+  const token = await readEmailProof(context, signIn.proof, ['sign_in'], signIn.binding)
+  const session = await beginSession(context, token, signIn.caller)
+  signIn.caller.userId = session.user_id
+  const device = findKnownDevice(context, signIn.deviceToken, session.user_id)
+  return {
+    ...issueTokens(context, session),
+    device_token: issueDeviceToken(context, session.user_id, device),
+  }
+}
+
+async function beginSession(context: Context, token: StoredEmailToken, caller: Caller): Promise<Session> {
+  const { db, clock } = context
+  const user = token.user_id === null ? undefined : await findUser(db, token.user_id)
+  if (!user) throw new Problem('email_token_invalid')
+  if (!user.is_active) throw new Problem('inactive_user')
+  const { id: userId, password_hash: passwordHash, session_epoch: sessionEpoch } = user
+  return db.transaction().execute(async (trx) => {
+    const now = clock.now()
+    await useEmailToken(context, trx, token)
+    if (!(await markEmailVerified(trx, { id: userId, key: emailKey(token.email), now }))) {
+      throw new Problem('email_token_invalid')
+    }
+    const session = await startSession(context, trx, {
+      userId,
+      passwordHash,
+      sessionEpoch,
+      amr: 'otp',
+      caller,
+    })
+    // The account changed under the sign-in.
+    if (!session) throw serverBusy()
+    const detail = { method: 'email' }
+    await recordEvent(trx, now, { type: 'user.signed_in', userId, sessionId: session.id, caller, detail })
+    return session
+  })
+}

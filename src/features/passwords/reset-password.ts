@@ -1,0 +1,68 @@
+import type { Context } from '../../context.ts'
+import type { Caller } from '../../core/caller.ts'
+import { Problem } from '../../core/problems.ts'
+import type { User } from '../../database/tables.ts'
+import { recordEvent } from '../audit/events.ts'
+import { deedOf, mailTo, proofOf } from '../email/mail-user.ts'
+import { requireMail } from '../email/require-mail.ts'
+import { deleteEmailTokens } from '../email/token-queries.ts'
+import { type EmailProof, issueEmailToken, readEmailProof, useEmailToken } from '../email/tokens.ts'
+import { endUserSessions } from '../sessions/end-sessions.ts'
+import { resetPasswordHash } from '../users/email-queries.ts'
+import { emailKey } from '../users/names.ts'
+import { findUser, findUserByEmail } from '../users/queries.ts'
+import { checkNewPassword } from './policy.ts'
+import { forgetFailures } from './throttle.ts'
+
+/**
+ * Sends a link and a code for a new password to the address, if an account has it; else does as much, and sends nothing.
+ * @throws Problem `email_unavailable`
+ */
+export async function requestPasswordReset(context: Context, email: string, caller: Caller): Promise<void> {
+  requireMail(context)
+  const { db, clock } = context
+  const found = await findUserByEmail(db, { key: emailKey(email) })
+  const user = found?.is_active ? found : undefined
+  await db.transaction().execute(async (trx) => {
+    const address = user?.email ?? email
+    const issued = await issueEmailToken(context, trx, {
+      kind: 'reset_password',
+      email: address,
+      userId: user?.id,
+    })
+    const data = proofOf(context, 'reset_password', issued)
+    await mailTo(context, trx, user, caller, { kind: 'reset_password', username: user?.username ?? '', data })
+    const event = { type: 'user.password_reset_requested', userId: user?.id, caller } as const
+    await recordEvent(trx, clock.now(), event)
+  })
+}
+
+/**
+ * Sets a new password for who reads the mail of the account's address, and ends every session.
+ * @throws Problem `email_token_invalid`, `email_token_used`, `validation_failed`, `server_busy`
+ */
+export async function resetPassword(
+  context: Context,
+  { proof, password, caller }: { proof: EmailProof; password: string; caller: Caller },
+): Promise<User> {
+  const { db, clock, passwords } = context
+  const token = await readEmailProof(context, proof, ['reset_password'])
+  const current = token.user_id === null ? undefined : await findUser(db, token.user_id)
+  if (!current) throw new Problem('email_token_invalid')
+  await checkNewPassword(context, { ...current, password }, '/new_password')
+  const hash = await passwords.hash(password)
+  return db.transaction().execute(async (trx) => {
+    const now = clock.now()
+    await useEmailToken(context, trx, token)
+    const user = await resetPasswordHash(trx, { id: current.id, key: emailKey(token.email), hash, now })
+    // The account has another address now, is disabled, or gone.
+    if (!user) throw new Problem('email_token_invalid')
+    await endUserSessions(context, trx, { userId: user.id, reason: 'password_reset', caller })
+    await deleteEmailTokens(trx, user.id, ['change_email', 'sign_in'])
+    await forgetFailures(context, trx, user)
+    await recordEvent(trx, now, { type: 'user.password_reset', userId: user.id, caller })
+    const data = deedOf(context, caller)
+    await mailTo(context, trx, user, caller, { kind: 'password_changed', username: user.username, data })
+    return user
+  })
+}

@@ -1,0 +1,128 @@
+import type { Context } from '../../context.ts'
+import type { Caller } from '../../core/caller.ts'
+import { Problem } from '../../core/problems.ts'
+import { isUniqueViolation } from '../../database/errors.ts'
+import type { Db, User } from '../../database/tables.ts'
+import { recordEvent } from '../audit/events.ts'
+import { linkTo } from '../email/links.ts'
+import { deedOf, mailTo, proofOf } from '../email/mail-user.ts'
+import { deleteEmailTokens, deleteLaterUndos, type StoredEmailToken } from '../email/token-queries.ts'
+import { type EmailProof, issueEmailToken, readEmailProof, useEmailToken } from '../email/tokens.ts'
+import { forgetFailures, forgetGuesses } from '../passwords/throttle.ts'
+import { endUserSessions } from '../sessions/end-sessions.ts'
+import { replaceEmail, resetPasswordHash } from './email-queries.ts'
+import { emailKey } from './names.ts'
+import { findUser, findUserByEmail } from './queries.ts'
+
+/** Sends the mail that confirms a new address, in the caller's transaction: until then the old one stays. */
+export async function requestEmailChange(
+  context: Context,
+  trx: Db,
+  user: User,
+  { email, caller }: { email: string; caller: Caller },
+): Promise<void> {
+  const owner = await findUserByEmail(trx, { key: emailKey(email) })
+  if (owner) {
+    // Whose address it is learns of it, and who asked does not: both see the same.
+    const data = deedOf(context, caller)
+    await mailTo(context, trx, owner, undefined, {
+      kind: 'already_registered',
+      username: owner.username,
+      data,
+    })
+  } else {
+    const issued = await issueEmailToken(context, trx, { kind: 'change_email', email, userId: user.id })
+    const data = proofOf(context, 'confirm_new_email', issued)
+    const to = { ...user, email }
+    await mailTo(context, trx, to, caller, { kind: 'confirm_new_email', username: user.username, data })
+  }
+  const event = { type: 'user.email_change_requested', userId: user.id, caller } as const
+  await recordEvent(trx, context.clock.now(), event)
+}
+
+/**
+ * Puts the new address in the place of the old one, and tells the old one how to undo it.
+ * @throws Problem `email_token_invalid`, `email_token_used`, `email_taken`
+ */
+export async function confirmNewEmail(
+  context: Context,
+  token: StoredEmailToken,
+  caller: Caller,
+): Promise<User> {
+  const { db, clock } = context
+  const before = await findUser(db, token.user_id ?? '')
+  if (!before) throw new Problem('email_token_invalid')
+  return refusingTaken(() =>
+    db.transaction().execute(async (trx) => {
+      const now = clock.now()
+      await useEmailToken(context, trx, token)
+      const change = {
+        id: before.id,
+        from: before.email_key,
+        email: token.email,
+        key: emailKey(token.email),
+        now,
+      }
+      const user = await replaceEmail(trx, change)
+      if (!user) throw new Problem('email_token_invalid')
+      // What was sent to the old address opens nothing any more, but the way back.
+      await deleteEmailTokens(trx, user.id, ['verify_email', 'reset_password', 'sign_in'])
+      await forgetGuesses(context, trx, [user.email_key])
+      await recordEvent(trx, now, { type: 'user.email_changed', userId: user.id, caller })
+      await offerUndo(context, trx, { before, user, caller })
+      return user
+    }),
+  )
+}
+
+async function offerUndo(
+  context: Context,
+  trx: Db,
+  { before, user, caller }: { before: User; user: User; caller: Caller },
+): Promise<void> {
+  const undo = { kind: 'undo_email_change', email: before.email, userId: user.id } as const
+  const { token, expiresAt } = await issueEmailToken(context, trx, undo)
+  const url = linkTo(context.settings, 'undo', token)
+  const data = { ...deedOf(context, caller), url, expiresAt, newEmail: user.email }
+  await mailTo(context, trx, before, caller, { kind: 'email_changed', username: user.username, data })
+}
+
+/**
+ * Gives an account back to its old address: every session ends, the password opens nothing any more, and a link for a new
+ * one is sent there.
+ * @throws Problem `email_token_invalid`, `email_token_used`, `email_taken`
+ */
+export async function undoEmailChange(context: Context, proof: EmailProof, caller: Caller): Promise<User> {
+  const token = await readEmailProof(context, proof, ['undo_email_change'])
+  const { db, clock } = context
+  return refusingTaken(() =>
+    db.transaction().execute(async (trx) => {
+      const now = clock.now()
+      await useEmailToken(context, trx, token)
+      const { email } = token
+      const key = emailKey(email)
+      const user = await replaceEmail(trx, { id: token.user_id ?? '', email, key, now })
+      if (!user) throw new Problem('email_token_invalid')
+      await resetPasswordHash(trx, { id: user.id, key, hash: null, now })
+      await endUserSessions(context, trx, { userId: user.id, reason: 'email_change_undone', caller })
+      await deleteEmailTokens(trx, user.id, ['verify_email', 'change_email', 'reset_password', 'sign_in'])
+      await deleteLaterUndos(trx, token)
+      await forgetFailures(context, trx, user)
+      await recordEvent(trx, now, { type: 'user.email_change_undone', userId: user.id, caller })
+      const issued = await issueEmailToken(context, trx, { kind: 'reset_password', email, userId: user.id })
+      const data = proofOf(context, 'email_restored', issued)
+      await mailTo(context, trx, user, caller, { kind: 'email_restored', username: user.username, data })
+      return user
+    }),
+  )
+}
+
+/** Somebody else may have come to have the address. */
+async function refusingTaken<T>(change: () => Promise<T>): Promise<T> {
+  try {
+    return await change()
+  } catch (error) {
+    if (isUniqueViolation(error)) throw new Problem('email_taken', { cause: error })
+    throw error
+  }
+}

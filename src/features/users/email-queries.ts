@@ -1,0 +1,58 @@
+import { sql } from 'kysely'
+import type { Timestamp } from '../../core/clock.ts'
+import type { UserId } from '../../core/ids.ts'
+import type { Db, User } from '../../database/tables.ts'
+
+/** Addresses as they are compared: folded by `emailKey`. */
+type Key = string
+
+/** Marks the address of a user as theirs, if it still is; undefined when not. */
+export function markEmailVerified(
+  db: Db,
+  { id, key, now }: { id: UserId; key: Key; now: Timestamp },
+): Promise<User | undefined> {
+  return db
+    .updateTable('users')
+    .set((eb) => ({
+      email_verified_at: eb.fn.coalesce('email_verified_at', eb.val(now)),
+      updated_at: sql<number>`case when email_verified_at is null then cast(${now} as bigint) else updated_at end`,
+    }))
+    .where('id', '=', id)
+    .where('email_key', '=', key)
+    .returningAll()
+    .executeTakeFirst()
+}
+
+/** Puts another address, which is verified, in the place of a user's; undefined when the old one is no longer theirs. */
+export function replaceEmail(
+  db: Db,
+  { id, from, email, key, now }: { id: UserId; from?: Key; email: string; key: Key; now: Timestamp },
+): Promise<User | undefined> {
+  return db
+    .updateTable('users')
+    .set({ email, email_key: key, email_verified_at: now, updated_at: now })
+    .where('id', '=', id)
+    .$if(from !== undefined, (query) => query.where('email_key', '=', from ?? ''))
+    .returningAll()
+    .executeTakeFirst()
+}
+
+/** Sets a new password for who reads the mail of an address, if it is still the user's; undefined when not. */
+export function resetPasswordHash(
+  db: Db,
+  { id, key, hash, now }: { id: UserId; key: Key; hash: string | null; now: Timestamp },
+): Promise<User | undefined> {
+  return db
+    .updateTable('users')
+    .set((eb) => ({
+      password_hash: hash,
+      bcrypt_cost: null,
+      email_verified_at: eb.fn.coalesce('email_verified_at', eb.val(now)),
+      updated_at: now,
+    }))
+    .where('id', '=', id)
+    .where('email_key', '=', key)
+    .where('is_active', '=', true)
+    .returningAll()
+    .executeTakeFirst()
+}

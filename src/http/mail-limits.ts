@@ -1,0 +1,33 @@
+import { emailKey } from '../features/users/names.ts'
+import { addressOf, type Limited, type Limits } from './limits.ts'
+
+/**
+ * Counts a mail that somebody asks for: each kind by itself.
+ * @throws Problem `too_many_requests`
+ */
+export async function admitMail(
+  limits: Limits,
+  limited: Limited,
+  kind: string,
+  email: string,
+): Promise<void> {
+  const address = addressOf(limited.caller)
+  await limits.take(limited, 'mail-address', [address])
+  await limits.take(limited, 'mail-address-account', [kind, address, emailKey(email)])
+  await limits.take(limited, 'mail-account', [kind, emailKey(email)])
+  await limits.take(limited, 'mail-server', [])
+}
+
+/**
+ * Counts what somebody brings from a mail: of codes, whose there are few, also by whom they are for.
+ * @throws Problem `too_many_requests`
+ */
+export async function admitCode(
+  limits: Limits,
+  limited: Limited,
+  { email }: { email?: string | undefined },
+): Promise<void> {
+  await limits.take(limited, 'code-address', [addressOf(limited.caller)])
+  if (email !== undefined) await limits.take(limited, 'code-account', [emailKey(email)])
+  await limits.take(limited, 'code-server', [])
+}

@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict'
+import { after, before, it } from 'node:test'
+import { DAY } from '../../src/core/clock.ts'
+import { API, onEachDatabase, PASSWORD, type TestServer } from '../kit.ts'
+import { assertProblem, deliverOne, post, proofIn, startMailing } from '../support/mails.ts'
+import { type ReceivedMail, startMailServer, type TestMailServer } from '../support/smtp.ts'
+
+const NEW_PASSWORD = 'another horse battery staple'
+
+onEachDatabase('a change of address', ({ start }) => {
+  let mails: TestMailServer
+  before(async () => {
+    mails = await startMailServer()
+  })
+  after(() => mails.close())
+
+  const startWithAda = async (env: Record<string, string> = {}) => {
+    const mailing = await startMailing(start, mails, env)
+    const ada = await mailing.server.register({ username: 'ada' })
+    await mailing.deliver()
+    return { ...mailing, ada, token: ada.tokens.access_token }
+  }
+  const change = (server: TestServer, token: string, email: string) =>
+    server.call('PATCH', `${API}/users/me`, { json: { email }, token })
+  const emailOf = async (server: TestServer) =>
+    (
+      await server.context.db
+        .selectFrom('users')
+        .select('email')
+        .where('username', '=', 'ada')
+        .executeTakeFirstOrThrow()
+    ).email
+  /** Those to one address. */
+  const to = (all: ReceivedMail[], address: string) => {
+    const [mail, ...others] = all.filter(({ envelopeTo }) => envelopeTo.includes(address))
+    assert.ok(mail && others.length === 0)
+    return mail
+  }
+
+  it('[V6.3.7] counts once the new address has confirmed it; the old one is told, and may undo it for seven days', async () => {
+    const mailing = await startWithAda()
+    const { server, ada, token } = mailing
+    const reply = await change(server, token, 'ada@example.org')
+    assert.deepEqual(
+      [reply.status, reply.body.email, reply.body.pending_email],
+      [200, ada.email, 'ada@example.org'],
+    )
+    const confirm = proofIn(await deliverOne(mailing, 'ada@example.org'))
+    const confirmed = await post(server, '/auth/verify-email', { token: confirm.token })
+    assert.deepEqual(confirmed.body, { email: 'ada@example.org', purpose: 'change_email' })
+    const profile = (await server.me(token)).body
+    assert.deepEqual([profile.email, profile.email_verified], ['ada@example.org', true])
+
+    const undo = proofIn(await deliverOne(mailing, ada.email))
+    server.clock.advance(7 * DAY - 1)
+    assert.equal((await post(server, '/auth/undo-email-change', { token: undo.token })).status, 204)
+    assert.equal(await emailOf(server), ada.email)
+    assert.equal((await server.me(token)).status, 401)
+    const old = { username: 'ada', password: PASSWORD }
+    assertProblem(await post(server, '/auth/login', old), 401, 'invalid_credentials')
+    const reset = proofIn(await deliverOne(mailing, ada.email))
+    const json = { token: reset.token, new_password: NEW_PASSWORD }
+    assert.equal((await post(server, '/auth/reset-password', json)).status, 204)
+    assert.equal((await post(server, '/auth/login', { username: 'ada', password: NEW_PASSWORD })).status, 200)
+  })
+
+  it('after seven days nothing is undone', async () => {
+    const mailing = await startWithAda()
+    const { server, ada, token } = mailing
+    await change(server, token, 'ada@example.org')
+    await post(server, '/auth/verify-email', { token: proofIn(await deliverOne(mailing)).token })
+    const undo = proofIn(await deliverOne(mailing, ada.email))
+    server.clock.advance(7 * DAY)
+    assertProblem(
+      await post(server, '/auth/undo-email-change', { token: undo.token }),
+      400,
+      'email_token_invalid',
+    )
+    assert.equal(await emailOf(server), 'ada@example.org')
+  })
+
+  it('a thief who changes it twice does not shake the owner off, nor come back by the second way', async () => {
+    const mailing = await startWithAda()
+    const { server, ada, token } = mailing
+    const moveTo = async (address: string) => {
+      await change(server, token, address)
+      const confirm = proofIn(await deliverOne(mailing, address))
+      assert.equal((await post(server, '/auth/verify-email', { token: confirm.token })).status, 200)
+      return proofIn(await deliverOne(mailing))
+    }
+    const owners = await moveTo('thief@example.org')
+    const thiefs = await moveTo('thief@example.net')
+    assert.equal((await post(server, '/auth/undo-email-change', { token: owners.token })).status, 204)
+    assert.equal(await emailOf(server), ada.email)
+    assertProblem(
+      await post(server, '/auth/undo-email-change', { token: thiefs.token }),
+      400,
+      'email_token_invalid',
+    )
+  })
+
+  it('what was sent to the old address opens nothing any more', async () => {
+    const mailing = await startWithAda()
+    const { server, ada, token } = mailing
+    await post(server, '/auth/forgot-password', { email: ada.email })
+    const reset = proofIn(await deliverOne(mailing, ada.email))
+    await change(server, token, 'ada@example.org')
+    await post(server, '/auth/verify-email', { token: proofIn(await deliverOne(mailing)).token })
+    const json = { token: reset.token, new_password: NEW_PASSWORD }
+    assertProblem(await post(server, '/auth/reset-password', json), 400, 'email_token_invalid')
+  })
+
+  it('a change of password ends a change of address that was not confirmed', async () => {
+    const mailing = await startWithAda()
+    const { server, token } = mailing
+    await change(server, token, 'thief@example.org')
+    const confirm = proofIn(await deliverOne(mailing))
+    const json = { password: NEW_PASSWORD, current_password: PASSWORD }
+    assert.equal((await server.call('PATCH', `${API}/users/me`, { json, token })).status, 200)
+    assertProblem(
+      await post(server, '/auth/verify-email', { token: confirm.token }),
+      400,
+      'email_token_invalid',
+    )
+  })
+
+  it('an address that somebody else has: told as ever, or not at all where addresses are verified', async () => {
+    const mailing = await startWithAda()
+    const { server, token } = mailing
+    await server.register({ username: 'bob' })
+    await mailing.deliver()
+    assertProblem(await change(server, token, 'bob@example.com'), 400, 'email_taken')
+    await server.restart({ email: { ...server.settings.email, requireVerification: true } })
+    const reply = await change(server, token, 'bob@example.com')
+    assert.deepEqual([reply.status, reply.body.pending_email], [200, 'bob@example.com'])
+    const mail = await deliverOne(mailing, 'bob@example.com')
+    assert.equal(proofIn(mail).token, '')
+  })
+
+  it('who confirms an address that has been taken meanwhile is told so', async () => {
+    const mailing = await startWithAda()
+    const { server, token } = mailing
+    await change(server, token, 'shared@example.org')
+    const confirm = proofIn(await deliverOne(mailing))
+    await server.register({ username: 'bob', email: 'shared@example.org' })
+    assertProblem(await post(server, '/auth/verify-email', { token: confirm.token }), 400, 'email_taken')
+  })
+
+  it('other letters, same address: at once, and still verified', async () => {
+    const mailing = await startWithAda()
+    const { server, token, ada } = mailing
+    await server.context.db.updateTable('users').set({ email_verified_at: 1 }).execute()
+    const reply = await change(server, token, ada.email.toUpperCase())
+    assert.deepEqual([reply.body.email, reply.body.email_verified], [ada.email.toUpperCase(), true])
+    assert.deepEqual(await mailing.deliver(), [])
+  })
+
+  it('name and address may change together: the name at once', async () => {
+    const mailing = await startWithAda()
+    const { server, token } = mailing
+    const json = { username: 'lovelace', email: 'ada@example.org' }
+    const reply = await server.call('PUT', `${API}/users/me`, { json, token })
+    assert.deepEqual([reply.body.username, reply.body.pending_email], ['lovelace', 'ada@example.org'])
+    assert.ok(to(await mailing.deliver(), 'ada@example.org'))
+  })
+})

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict'
+import { after, before, it } from 'node:test'
+import { MINUTE } from '../../src/core/clock.ts'
+import { onEachDatabase } from '../kit.ts'
+import { assertProblem, deliverOne, post, proofIn, startMailing } from '../support/mails.ts'
+import { startMailServer, type TestMailServer } from '../support/smtp.ts'
+
+onEachDatabase('signing in by mail', ({ start }) => {
+  let mails: TestMailServer
+  before(async () => {
+    mails = await startMailServer()
+  })
+  after(() => mails.close())
+
+  const startWithAda = async () => {
+    const mailing = await startMailing(start, mails, { MAGIC_LINKS: 'true' })
+    const ada = await mailing.server.register({ username: 'ada' })
+    await mailing.deliver()
+    const ask = async (email = ada.email) => {
+      const reply = await post(mailing.server, '/auth/sign-in-link', { email })
+      assert.equal(reply.status, 202, reply.text)
+      const { request_token } = reply.body
+      return { request_token, ...proofIn(await deliverOne(mailing, email)) }
+    }
+    return { ...mailing, ada, ask }
+  }
+  const redeem = '/auth/sign-in-link/redeem'
+
+  it('by link or by code, on the client that asked; the address is verified by it', async () => {
+    const { server, ada, ask } = await startWithAda()
+    for (const by of ['token', 'code'] as const) {
+      const { request_token, token, code } = await ask()
+      const proof = by === 'token' ? { token } : { email: ada.email, code }
+      const reply = await post(server, redeem, { ...proof, request_token })
+      assert.equal(reply.status, 200, reply.text)
+      const profile = (await server.me(reply.body.access_token)).body
+      assert.deepEqual([profile.username, profile.email_verified], ['ada', true])
+      assertProblem(await post(server, redeem, { token, request_token }), 400, 'email_token_used')
+    }
+  })
+
+  it('[V6.6.2] on any other client neither link nor code works, and both go on for the one that asked', async () => {
+    const { server, ada, ask } = await startWithAda()
+    const { request_token, token, code } = await ask()
+    for (const binding of [{}, { request_token: `${request_token}x` }, { request_token: token }]) {
+      assertProblem(await post(server, redeem, { token, ...binding }), 400, 'email_token_elsewhere')
+      assertProblem(
+        await post(server, redeem, { email: ada.email, code, ...binding }),
+        400,
+        'email_token_elsewhere',
+      )
+    }
+    assert.equal((await post(server, redeem, { token, request_token })).status, 200)
+  })
+
+  it('a browser keeps it in a cookie, and gets its tokens there', async () => {
+    const { server, ada, deliver } = await startWithAda()
+    const asked = await post(server, '/auth/sign-in-link?transport=cookie', { email: ada.email })
+    assert.ok(!('request_token' in asked.body))
+    const cookie = String(asked.headers['set-cookie']).split(';')[0] ?? ''
+    assert.match(cookie, /^__Host-postern_sign_in=/)
+    const [mail] = await deliver()
+    assert.ok(mail)
+    const { token } = proofIn(mail)
+    const reply = await post(server, `${redeem}?transport=cookie`, { token }, { headers: { cookie } })
+    assert.equal(reply.status, 200, reply.text)
+    assert.ok(!('refresh_token' in reply.body))
+    assert.match(String(reply.headers['set-cookie']), /__Host-postern_refresh=/)
+  })
+
+  it('[V6.5.5] [V6.5.1] [NIST63B-otp] it is good for ten minutes, once, and ends with a newer one', async () => {
+    const { server, ask } = await startWithAda()
+    const late = await ask()
+    server.clock.advance(10 * MINUTE)
+    const { request_token, token } = late
+    assertProblem(await post(server, redeem, { token, request_token }), 400, 'email_token_invalid')
+    const old = await ask()
+    const next = await ask()
+    const byOld = { token: old.token, request_token: old.request_token }
+    assertProblem(await post(server, redeem, byOld), 400, 'email_token_invalid')
+    const many = Array.from({ length: 8 }, () =>
+      post(server, redeem, { token: next.token, request_token: next.request_token }),
+    )
+    const statuses = (await Promise.all(many)).map(({ status }) => status)
+    assert.equal(statuses.filter((status) => status === 200).length, 1, String(statuses))
+  })
+
+  it('who has been disabled since is refused, and who has no account is sent nothing', async () => {
+    const { server, ask, deliver } = await startWithAda()
+    const { request_token, token } = await ask()
+    await server.context.db.updateTable('users').set({ is_active: false }).execute()
+    assertProblem(await post(server, redeem, { token, request_token }), 400, 'inactive_user')
+    const reply = await post(server, '/auth/sign-in-link', { email: 'nobody@example.com' })
+    assert.equal(reply.status, 202)
+    assert.ok(reply.body.request_token)
+    assert.deepEqual(await deliver(), [])
+  })
+
+  it('without MAGIC_LINKS there is no such way in', async () => {
+    const { server } = await startMailing(start, mails)
+    for (const path of ['/auth/sign-in-link', redeem]) {
+      assert.equal((await post(server, path, { email: 'ada@example.com' })).status, 404)
+    }
+  })
+})

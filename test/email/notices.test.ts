@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict'
+import { after, before, it } from 'node:test'
+import { API, onEachDatabase, PASSWORD } from '../kit.ts'
+import { guess, startLimited } from '../support/guesses.ts'
+import { deliverOne, startMailing } from '../support/mails.ts'
+import { startMailServer, type TestMailServer } from '../support/smtp.ts'
+
+const NEW_PASSWORD = 'another horse battery staple'
+
+onEachDatabase('notices', ({ start }) => {
+  let mails: TestMailServer
+  before(async () => {
+    mails = await startMailServer()
+  })
+  after(() => mails.close())
+
+  const startWithAda = async (env: Record<string, string> = {}) => {
+    const mailing = await startMailing((overrides) => startLimited(start, overrides), mails, env)
+    const ada = await mailing.server.register({ username: 'ada' })
+    await mailing.deliver()
+    return { ...mailing, ada }
+  }
+  const credentials = { username: 'ada', password: PASSWORD }
+  const elsewhere = { ip: '198.51.100.7', userAgent: 'Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0' }
+
+  it('[V6.3.5] a sign-in from where nobody signed in before is told, with when, where and what; later ones are not', async () => {
+    const mailing = await startWithAda()
+    const { server, ada } = mailing
+    await server.login(credentials)
+    assert.deepEqual(await mailing.deliver(), [])
+    await server.login(credentials, elsewhere)
+    const mail = await deliverOne(mailing, ada.email)
+    for (const part of ['198.51.100.7', 'Firefox', 'UTC'])
+      assert.ok(mail.text?.includes(part), mail.text ?? '')
+    await server.login(credentials, { ...elsewhere, ip: '198.51.100.7' })
+    assert.deepEqual(await mailing.deliver(), [])
+  })
+
+  it('a device that carries its token is known wherever it is', async () => {
+    const mailing = await startWithAda()
+    const { server, ada } = mailing
+    const form = { ...credentials, device_token: Reflect.get(ada.tokens, 'device_token') }
+    await server.call('POST', `${API}/auth/login`, { form, ...elsewhere })
+    assert.deepEqual(await mailing.deliver(), [])
+  })
+
+  it('[V6.3.7] a new password is told', async () => {
+    const mailing = await startWithAda()
+    const { server, ada } = mailing
+    const json = { password: NEW_PASSWORD, current_password: PASSWORD }
+    const reply = await server.call('PATCH', `${API}/users/me`, { json, token: ada.tokens.access_token })
+    assert.equal(reply.status, 200, reply.text)
+    assert.match((await deliverOne(mailing, ada.email)).subject ?? '', /password/i)
+  })
+
+  it('a session that ended because its token was used twice is told, once', async () => {
+    const mailing = await startWithAda()
+    const { server, ada } = mailing
+    const tokens = [ada.tokens.refresh_token ?? '']
+    for (let time = 0; time < 3; time += 1) {
+      tokens.push((await server.refresh(tokens.at(-1) ?? '')).body.refresh_token)
+    }
+    await Promise.all([
+      server.refresh(tokens[0] ?? '', elsewhere),
+      server.refresh(tokens[1] ?? '', elsewhere),
+    ])
+    const mail = await deliverOne(mailing, ada.email)
+    assert.ok(mail.text?.includes('198.51.100.7'), mail.text ?? '')
+  })
+
+  it('[V6.3.5] ten failures in a row are told, once, in the language of the owner', async () => {
+    const mailing = await startWithAda()
+    const { server, ada } = mailing
+    await server.context.db.updateTable('users').set({ locale: 'de' }).execute()
+    for (let time = 0; time < 12; time += 1) {
+      await guess(server, 'ada', { ip: `192.0.2.${time}`, headers: { 'accept-language': 'ja' } })
+      server.clock.advance(3_600_000)
+    }
+    const mail = await deliverOne(mailing, ada.email)
+    assert.match(mail.html ?? '', /lang="de"/)
+  })
+
+  it('EMAIL_NOTICES turns each of them off', async () => {
+    const mailing = await startWithAda({ EMAIL_NOTICES: 'password_changed' })
+    const { server } = mailing
+    await server.login(credentials, elsewhere)
+    assert.deepEqual(await mailing.deliver(), [])
+    const none = await startWithAda({ EMAIL_NOTICES: 'none' })
+    const json = { password: NEW_PASSWORD, current_password: PASSWORD }
+    const token = none.ada.tokens.access_token
+    assert.equal((await none.server.call('PATCH', `${API}/users/me`, { json, token })).status, 200)
+    assert.deepEqual(await none.deliver(), [])
+  })
+
+  it('mails are in the language of the account, else the one that the browser asks for', async () => {
+    const mailing = await startMailing((overrides) => startLimited(start, overrides), mails)
+    const { server } = mailing
+    const languageOf = async () =>
+      /<html[^>]* lang="([\w-]+)"/.exec((await deliverOne(mailing)).html ?? '')?.[1]
+    const { tokens, email } = await server.register(
+      { username: 'ada' },
+      { headers: { 'accept-language': 'fr, ar;q=0.8' } },
+    )
+    assert.equal(await languageOf(), 'ar')
+    const ask = () =>
+      server.call('POST', `${API}/auth/forgot-password`, {
+        json: { email },
+        headers: { 'accept-language': 'ja' },
+      })
+    await ask()
+    assert.equal(await languageOf(), 'ar')
+    const json = { locale: 'de-AT' }
+    const reply = await server.call('PATCH', `${API}/users/me`, { json, token: tokens.access_token })
+    assert.equal(reply.body.locale, 'de-AT')
+    await ask()
+    assert.equal(await languageOf(), 'de')
+    await server.context.db.updateTable('users').set({ locale: null }).execute()
+    await ask()
+    assert.equal(await languageOf(), 'ja')
+  })
+})

@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict'
+import { after, before, it } from 'node:test'
+import { DAY, MINUTE } from '../../src/core/clock.ts'
+import { cleanUpEmailTokens } from '../../src/features/email/clean-up-tokens.ts'
+import { onEachDatabase, PASSWORD, type TestServer } from '../kit.ts'
+import { assertProblem, deliverOne, post, proofIn, startMailing } from '../support/mails.ts'
+import { startMailServer, type TestMailServer } from '../support/smtp.ts'
+
+const person = (name: string) => ({ username: name, email: `${name}@example.com`, password: PASSWORD })
+const isVerified = async (server: TestServer, token: string) => (await server.me(token)).body.email_verified
+
+onEachDatabase('verifying an address', ({ start }) => {
+  let mails: TestMailServer
+  before(async () => {
+    mails = await startMailServer()
+  })
+  after(() => mails.close())
+  const startOpen = () => startMailing(start, mails)
+  const startStrict = () => startMailing(start, mails, { REQUIRE_EMAIL_VERIFICATION: 'true' })
+
+  it('who registers is signed in, and sent a link and a code; either verifies the address', async () => {
+    const mailing = await startOpen()
+    const { server } = mailing
+    for (const [name, by] of [
+      ['ada', 'token'],
+      ['bob', 'code'],
+    ] as const) {
+      const { tokens, email } = await server.register(person(name))
+      assert.equal(await isVerified(server, tokens.access_token), false)
+      const { token, code } = proofIn(await deliverOne(mailing, email))
+      const reply = await post(server, '/auth/verify-email', by === 'token' ? { token } : { email, code })
+      assert.deepEqual([reply.status, reply.body], [200, { email, purpose: 'verify_email' }])
+      assert.equal(await isVerified(server, tokens.access_token), true)
+    }
+  })
+
+  it('REQUIRE_EMAIL_VERIFICATION: nobody signs in before; then the password that was given counts', async () => {
+    const mailing = await startStrict()
+    const { server } = mailing
+    const ada = person('ada')
+    const reply = await post(server, '/auth/register', ada)
+    assert.equal(reply.status, 202, reply.text)
+    assert.ok(!('access_token' in reply.body))
+    const signIn = () => post(server, '/auth/login', { username: 'ada', password: PASSWORD })
+    assertProblem(await signIn(), 403, 'email_not_verified')
+    const wrong = await post(server, '/auth/login', { username: 'ada', password: `${PASSWORD}!` })
+    assertProblem(wrong, 401, 'invalid_credentials')
+    const byAddress = await post(server, '/auth/login', { username: ada.email, password: PASSWORD })
+    assertProblem(byAddress, 401, 'invalid_credentials')
+
+    const { token } = proofIn(await deliverOne(mailing, ada.email))
+    const verified = await post(server, '/auth/verify-email', { token })
+    assert.deepEqual(verified.body, { email: ada.email, purpose: 'register' })
+    assert.equal((await signIn()).status, 200)
+  })
+
+  it('the name is held meanwhile, also from who comes later, and free again after a day', async () => {
+    const { server } = await startStrict()
+    assert.equal((await post(server, '/auth/register', person('ada'))).status, 202)
+    const again = { ...person('ada'), email: 'other@example.com' }
+    assertProblem(await post(server, '/auth/register', again), 400, 'username_taken')
+    server.clock.advance(DAY)
+    assert.equal((await post(server, '/auth/register', again)).status, 202)
+  })
+
+  it('[V6.4.1] [V6.5.1] of two clicks at once one wins, the other learns that it was used; there is one account', async () => {
+    const mailing = await startStrict()
+    const { server } = mailing
+    await post(server, '/auth/register', person('ada'))
+    const { token } = proofIn(await deliverOne(mailing))
+    const replies = await Promise.all(
+      Array.from({ length: 8 }, () => post(server, '/auth/verify-email', { token })),
+    )
+    const statuses = replies.map(({ status }) => status)
+    assert.equal(statuses.filter((status) => status === 200).length, 1, String(statuses))
+    for (const reply of replies.filter(({ status }) => status !== 200))
+      assertProblem(reply, 400, 'email_token_used')
+    assertProblem(await post(server, '/auth/verify-email', { token }), 400, 'email_token_used')
+  })
+
+  it('a newer mail ends the link and the code of an older one', async () => {
+    const mailing = await startOpen()
+    const { server } = mailing
+    const { email } = await server.register(person('ada'))
+    const old = proofIn(await deliverOne(mailing))
+    assert.equal((await post(server, '/auth/verify-email/resend', { email })).status, 202)
+    const next = proofIn(await deliverOne(mailing, email))
+    assertProblem(await post(server, '/auth/verify-email', { token: old.token }), 400, 'email_token_invalid')
+    if (old.code !== next.code) {
+      assertProblem(
+        await post(server, '/auth/verify-email', { email, code: old.code }),
+        400,
+        'email_token_invalid',
+      )
+    }
+    assert.equal((await post(server, '/auth/verify-email', { email, code: next.code })).status, 200)
+  })
+
+  it('[V6.4.1] [NIST63B-recovery] a link is good for a day, and no longer; truncated, foreign and made-up ones never are', async () => {
+    const mailing = await startOpen()
+    const { server } = mailing
+    await server.register(person('ada'))
+    const { token } = proofIn(await deliverOne(mailing))
+    for (const wrong of [
+      token.slice(0, -1),
+      `${token}A`,
+      token.toLowerCase(),
+      'x',
+      'A'.repeat(43),
+      '../..',
+    ]) {
+      assertProblem(await post(server, '/auth/verify-email', { token: wrong }), 400, 'email_token_invalid')
+    }
+    assertProblem(
+      await post(server, '/auth/reset-password', { token, new_password: 'another horse battery staple' }),
+      400,
+      'email_token_invalid',
+    )
+    server.clock.advance(DAY)
+    assertProblem(await post(server, '/auth/verify-email', { token }), 400, 'email_token_invalid')
+  })
+
+  it('[V6.6.3] [V6.5.4] a code dies after 5 wrong tries, also when they come at once; the link goes on', async () => {
+    const mailing = await startOpen()
+    const { server } = mailing
+    const { email } = await server.register(person('ada'))
+    const { code, token } = proofIn(await deliverOne(mailing))
+    const wrong = String((Number(code) + 1) % 1_000_000).padStart(6, '0')
+    const tries = Array.from({ length: 20 }, () => post(server, '/auth/verify-email', { email, code: wrong }))
+    for (const reply of await Promise.all(tries)) assertProblem(reply, 400, 'email_token_invalid')
+    const [row] = await server.context.db.selectFrom('email_tokens').select('code_failures').execute()
+    assert.equal(row?.code_failures, 5)
+    assertProblem(await post(server, '/auth/verify-email', { email, code }), 400, 'email_token_invalid')
+    assert.equal((await post(server, '/auth/verify-email', { token })).status, 200)
+  })
+
+  it('the fifth try may still be right, and spaces in a code do not matter', async () => {
+    const mailing = await startOpen()
+    const { server } = mailing
+    const { email } = await server.register(person('ada'))
+    const { code } = proofIn(await deliverOne(mailing))
+    const wrong = String((Number(code) + 1) % 1_000_000).padStart(6, '0')
+    for (let time = 0; time < 4; time += 1) await post(server, '/auth/verify-email', { email, code: wrong })
+    const spaced = `${code.slice(0, 3)} ${code.slice(3)}`
+    assert.equal(
+      (await post(server, '/auth/verify-email', { email: email.toUpperCase(), code: spaced })).status,
+      200,
+    )
+  })
+
+  it('who had an account before addresses had to be verified is sent a link when they sign in', async () => {
+    const open = await startOpen()
+    const { server } = open
+    const { email } = await server.register(person('ada'))
+    await open.deliver()
+    await server.restart({ email: { ...server.settings.email, requireVerification: true } })
+    const reply = await post(server, '/auth/login', { username: 'ada', password: PASSWORD })
+    assertProblem(reply, 403, 'email_not_verified')
+    const { token } = proofIn(await deliverOne(open, email))
+    assert.equal((await post(server, '/auth/verify-email', { token })).status, 200)
+    assert.equal((await post(server, '/auth/login', { username: 'ada', password: PASSWORD })).status, 200)
+  })
+
+  it('[V6.5.2] neither tokens nor codes are in the database, and what has expired is deleted', async () => {
+    const mailing = await startStrict()
+    const { server } = mailing
+    await post(server, '/auth/register', person('ada'))
+    const { token, code } = proofIn(await deliverOne(mailing))
+    const { db } = server.context
+    const tables = ['email_tokens', 'registrations', 'outbox', 'audit_events'] as const
+    const rows = await Promise.all(tables.map((table) => db.selectFrom(table).selectAll().execute()))
+    const text = JSON.stringify(rows)
+    assert.ok(!text.includes(token) && !text.includes(`"${code}"`))
+    server.clock.advance(DAY + MINUTE)
+    await cleanUpEmailTokens(server.context)
+    const left = await Promise.all(
+      tables.slice(0, 2).map((table) => db.selectFrom(table).selectAll().execute()),
+    )
+    assert.deepEqual(left, [[], []])
+  })
+
+  it('what is missing is named', async () => {
+    const { server } = await startOpen()
+    for (const [body, pointer] of [
+      [{}, '/token'],
+      [{ email: 'ada@example.com' }, '/token'],
+      [{ code: '123456' }, '/email'],
+    ] as const) {
+      const reply = await post(server, '/auth/verify-email', body)
+      assertProblem(reply, 422, 'validation_failed')
+      assert.equal(reply.body.errors[0].pointer, pointer)
+    }
+  })
+
+  it('without a way to send, asking says so, and who registers is signed in as ever', async () => {
+    const server = await start()
+    const { email } = await server.register()
+    assertProblem(await post(server, '/auth/verify-email/resend', { email }), 503, 'email_unavailable')
+    assert.deepEqual(await server.context.db.selectFrom('outbox').selectAll().execute(), [])
+  })
+})
