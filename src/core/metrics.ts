@@ -24,6 +24,7 @@ export const MAIL_KINDS = [
   'sign_in',
   'new_sign_in',
   'password_changed',
+  'username_changed',
   'sessions_ended',
   'failed_sign_ins',
 ] as const
@@ -62,10 +63,14 @@ export function createMetrics() {
   )
   return {
     read,
-    login: counterBy<Outcome>('postern_logins_total', 'Sign-ins with a password, by outcome', 'outcome', [
+    login: counterBy<Outcome>('postern_logins_total', 'Sign-ins, by outcome', 'outcome', [
       'succeeded',
       'invalid_credentials',
       'inactive_user',
+      'email_not_verified',
+      'email_token_invalid',
+      'email_token_used',
+      'email_token_elsewhere',
       'too_many_requests',
       'too_many_failures',
       'captcha_required',

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, it } from 'node:test'
+import { HOUR } from '../../src/core/clock.ts'
 import { API, onEachDatabase, PASSWORD } from '../kit.ts'
 import { guess, startLimited } from '../support/guesses.ts'
 import { deliverOne, startMailing } from '../support/mails.ts'
+import { queue, RESET } from '../support/outbox.ts'
 import { startMailServer, type TestMailServer } from '../support/smtp.ts'
 
 const NEW_PASSWORD = 'another horse battery staple'
@@ -51,6 +53,42 @@ onEachDatabase('notices', ({ start }) => {
     const reply = await server.call('PATCH', `${API}/users/me`, { json, token: ada.tokens.access_token })
     assert.equal(reply.status, 200, reply.text)
     assert.match((await deliverOne(mailing, ada.email)).subject ?? '', /password/i)
+  })
+
+  it('[V6.3.7] a new username is told, under the new one', async () => {
+    const mailing = await startWithAda()
+    const { server, ada } = mailing
+    const json = { username: 'lovelace' }
+    const reply = await server.call('PATCH', `${API}/users/me`, { json, token: ada.tokens.access_token })
+    assert.equal(reply.status, 200, reply.text)
+    const mail = await deliverOne(mailing, ada.email)
+    assert.match(mail.subject ?? '', /username/i)
+    assert.ok(mail.text?.includes('lovelace'), mail.text ?? '')
+  })
+
+  it('one address is sent ten mails of a kind within an hour, and one account a hundred within a day', async () => {
+    const mailing = await startWithAda()
+    const { server, ada } = mailing
+    const { id } = await server.context.db.selectFrom('users').select('id').executeTakeFirstOrThrow()
+    const times = async (count: number, mail: object = {}) => {
+      for (let time = 0; time < count; time += 1) await queue(server.context, { to: ada.email, ...mail })
+      return (await mailing.deliver()).length
+    }
+    assert.equal(await times(12), 10)
+    assert.equal(await times(1, { to: ada.email.toUpperCase() }), 0)
+    assert.equal(await times(1, { to: 'bob@example.com' }), 1)
+    assert.equal(await times(1, { mail: { ...RESET, kind: 'verify_email' } }), 1)
+    const given = await server.context.db.selectFrom('outbox').select('last_error').execute()
+    assert.deepEqual(given, Array(3).fill({ last_error: 'LIMIT' }))
+    server.clock.advance(HOUR)
+    assert.equal(await times(1), 1)
+    let sent = 0
+    for (let hour = 0; hour < 11; hour += 1) {
+      server.clock.advance(HOUR)
+      sent += await times(10, { userId: id })
+    }
+    // One more of the account came when it began.
+    assert.equal(sent, 99)
   })
 
   it('a session that ended because its token was used twice is told, once', async () => {

@@ -513,6 +513,7 @@ onEachDatabase('the outbox', ({ start }) => {
       sign_in: true,
       new_sign_in: true,
       password_changed: true,
+      username_changed: true,
       sessions_ended: true,
       failed_sign_ins: true,
     }

@@ -7,6 +7,7 @@ import type { Values } from './variables.ts'
 export const EMAIL_NOTICES = [
   'new_sign_in',
   'password_changed',
+  'username_changed',
   'email_changed',
   'sessions_ended',
   'failed_sign_ins',

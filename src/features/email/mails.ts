@@ -23,6 +23,7 @@ export type MailData = {
   sign_in: Proof & Deed
   new_sign_in: Deed
   password_changed: Deed
+  username_changed: Deed
   /** A refresh token was used that had been used before. */
   sessions_ended: Deed
   failed_sign_ins: Deed & { failures: number }
@@ -40,6 +41,7 @@ export const NOTICE_OF: Readonly<Partial<Record<MailKind, EmailNotice>>> = {
   email_changed: 'email_changed',
   new_sign_in: 'new_sign_in',
   password_changed: 'password_changed',
+  username_changed: 'username_changed',
   sessions_ended: 'sessions_ended',
   failed_sign_ins: 'failed_sign_ins',
 }

@@ -22,6 +22,7 @@ const MAILS: { [Kind in MailKind]: (now: Timestamp, url: string) => MailData[Kin
   sign_in: (now, url) => ({ ...deed(now), url, code: '482913', expiresAt: now + 10 * MINUTE }),
   new_sign_in: (now) => deed(now),
   password_changed: (now) => deed(now),
+  username_changed: (now) => deed(now),
   sessions_ended: (now) => deed(now),
   failed_sign_ins: (now) => ({ ...deed(now), failures: 12 }),
 }

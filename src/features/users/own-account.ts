@@ -222,6 +222,14 @@ async function storeChanges(
           data,
         })
       }
+      if (columns.username !== undefined) {
+        const data = deedOf(context, caller)
+        await mailTo(context, trx, updated, caller, {
+          kind: 'username_changed',
+          username: updated.username,
+          data,
+        })
+      }
       if (pendingEmail !== undefined) {
         await requestEmailChange(context, trx, updated, { email: pendingEmail, caller })
       }
