@@ -121,7 +121,7 @@ export async function createContext(
       counters,
       pseudonym: createPseudonyms(settings.secretKey),
       templates,
-      outbox: createOutbox(settings, { clock, warn }),
+      outbox: createOutbox(settings),
       mailer,
       mailbox,
       async close() {

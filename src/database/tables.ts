@@ -156,7 +156,7 @@ export type RegistrationsTable = {
 export type EmailTokensTable = {
   id: string
   kind: string
-  /** One for each kind and what it is for: a newer one takes the place of an older. A MAC. */
+  /** One for each kind and owner, so that a newer one takes the place of an older; a MAC where there is no owner. */
   slot: string
   /** Stands for kind and address, so that a code can be found by them. A MAC. */
   address_key: string
@@ -168,7 +168,7 @@ export type EmailTokensTable = {
   /** Both null where nobody has the address: what is asked for costs the same. */
   user_id: UserId | null
   registration_id: string | null
-  /** The address that it proves. */
+  /** The address that it proves; empty where nobody has it. */
   email: string
   /** SHA-256 of what the browser or client that asked keeps; null where any may come. */
   binding_hash: string | null

@@ -55,12 +55,12 @@ export const LIMITS = {
   'register-address': limit(60, HOUR, 'all nodes', { isTold: true }),
   'register-server': limit(100, SECOND, 'each process', { isPerThread: true }),
   'refresh-address': limit(3000, MINUTE, 'each process', { isTold: true }),
-  /** Mails that somebody asks for: each kind by itself. */
+  /** Mails that somebody asks for: for an account each kind by itself, for an address all together. */
   'mail-address': limit(30, HOUR, 'all nodes', { isTold: true }),
   'mail-address-account': limit(5, HOUR, 'all nodes'),
   'mail-account': limit(20, HOUR, 'all nodes'),
   'mail-server': limit(100, SECOND, 'each process'),
-  /** What came in a mail, brought back. */
+  /** Links and codes that came in a mail, brought back. */
   'code-address': limit(30, 10 * MINUTE, 'all nodes', { isTold: true }),
   'code-account': limit(10, 10 * MINUTE, 'all nodes'),
   'code-server': limit(200, SECOND, 'each process'),

@@ -2,7 +2,7 @@ import { emailKey } from '../features/users/names.ts'
 import { addressOf, type Limited, type Limits } from './limits.ts'
 
 /**
- * Counts a mail that somebody asks for: each kind by itself.
+ * Counts a mail that somebody asks for: for an account each kind by itself, for an address all together.
  * @throws Problem `too_many_requests`
  */
 export async function admitMail(

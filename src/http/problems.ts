@@ -63,7 +63,8 @@ function toProblem(error: FastifyError): Problem {
   return new Problem(isClients ? 'malformed_request' : 'internal_error', { cause: error })
 }
 
-function logProblem({ log }: FastifyRequest, { code, cause, context }: Problem, error: Error): void {
+/** Writes down what went wrong, where it is more than a client's mistake. */
+export function logProblem({ log }: FastifyRequest, { code, cause, context }: Problem, error: Error): void {
   const { status } = PROBLEMS[code]
   if (status >= 500) log.error({ err: cause ?? error, code, context }, 'request failed')
   else log.debug({ err: cause, code, context }, 'request refused')

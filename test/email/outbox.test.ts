@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { afterEach, it } from 'node:test'
 import { DAY, HOUR, MINUTE, SECOND } from '../../src/core/clock.ts'
 import { MAIL_KINDS } from '../../src/core/metrics.ts'
-import type { Mail, MailKind } from '../../src/features/email/mails.ts'
+import type { MailKind } from '../../src/features/email/mails.ts'
 import { cleanUpOutbox, measureOutbox, queueMail } from '../../src/features/email/outbox.ts'
 import { readGauges } from '../../src/features/metrics/gauges.ts'
 import { onEachDatabase, type TestServer } from '../kit.ts'
@@ -124,22 +124,6 @@ onEachDatabase('the outbox', ({ start }) => {
     await sender.send()
     assert.deepEqual([mails.mails.length, await storedMails(server.context)], [1, []])
     assert.equal(count(server, 'sent'), 1)
-  })
-
-  it('without a way out nothing is written, and the operator is told once an hour of each kind', async () => {
-    const server = await start(mailSettings({ HOST: '0.0.0.0' }))
-    const { context } = server
-    const verify: Mail = { kind: 'verify_email', username: 'ada', data: PROOF }
-    const told = (kind: string) => `SMTP_URL is not set, so that mails (${kind}) are not sent`
-    for (const to of ['ada@example.com', null]) {
-      await queue(context, { to })
-      await queue(context, { to, mail: verify })
-    }
-    assert.deepEqual(await storedMails(context), [])
-    assert.deepEqual(server.warnings, [told('reset_password'), told('verify_email')])
-    server.clock.advance(HOUR)
-    await queue(context, { to: null })
-    assert.deepEqual(server.warnings.slice(2), [told('reset_password')])
   })
 
   it('what was queued before SMTP_URL was removed waits, and is given up like any other', async () => {

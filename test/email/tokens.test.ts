@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { issueEmailToken } from '../../src/features/email/tokens.ts'
 import { onSharedServer } from '../kit.ts'
+import { assertProblem, post } from '../support/mails.ts'
 
 onSharedServer('tokens that are mailed', (server) => {
   it('[V6.5.3] [V6.5.4] each is of 256 random bits, its code of six random digits, and no two are alike', async () => {
@@ -24,6 +25,28 @@ onSharedServer('tokens that are mailed', (server) => {
     // Every digit at every place, which 300 codes miss with a chance of one in a trillion.
     for (let place = 0; place < 6; place += 1) {
       assert.equal(new Set(issued.map(({ code }) => code[place])).size, 10)
+    }
+  })
+
+  it('a code that was made for nobody opens nothing, also when it is right', async () => {
+    const { context } = server()
+    const email = 'nobody@example.com'
+    for (const [kind, path] of [
+      ['reset_password', 'reset-password'],
+      ['verify_email', 'verify-email'],
+      ['register', 'verify-email'],
+    ] as const) {
+      const issued = await context.db
+        .transaction()
+        .execute((trx) => issueEmailToken(context, trx, { kind, email }))
+      const more = kind === 'reset_password' ? { new_password: 'another horse battery staple' } : {}
+      for (const proof of [{ email, code: issued.code }, { token: issued.token }]) {
+        assertProblem(
+          await post(server(), `/auth/${path}`, { ...proof, ...more }),
+          400,
+          'email_token_invalid',
+        )
+      }
     }
   })
 })

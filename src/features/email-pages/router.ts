@@ -7,6 +7,7 @@ import { acceptCookies, readDeviceCookie, readSignInCookie } from '../../http/co
 import { deliverSignIn } from '../../http/deliver-tokens.ts'
 import type { Limits } from '../../http/limits.ts'
 import { admitCode } from '../../http/mail-limits.ts'
+import { logProblem } from '../../http/problems.ts'
 import { PAGE_PATHS } from '../email/links.ts'
 import { chooseLocale } from '../email/locales.ts'
 import { type Outcome, PASSWORD_REFUSALS, type Page, type PasswordRefusal } from '../email/pages.ts'
@@ -81,6 +82,7 @@ export async function emailPagesRouter(app: App, context: Context, limits: Limit
         return show(request, reply, { kind: await use(request, reply, token) })
       } catch (error) {
         if (!(error instanceof Problem)) throw error
+        logProblem(request, error, error)
         reply.code(PROBLEMS[error.code].status)
         if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
         context.metrics.problem(error.code)
@@ -101,7 +103,7 @@ export async function emailPagesRouter(app: App, context: Context, limits: Limit
     return 'password_set'
   })
   serve('undo', async ({ caller }, _reply, token) => {
-    await undoEmailChange(context, { token }, caller)
+    await undoEmailChange(context, token, caller)
     return 'undone'
   })
   if (!settings.email.magicLinks) return

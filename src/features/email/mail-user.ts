@@ -8,7 +8,7 @@ import { queueMail } from './outbox.ts'
 import { canMail } from './require-mail.ts'
 import type { IssuedToken } from './tokens.ts'
 
-export type MailContext = Pick<Context, 'settings' | 'clock' | 'templates' | 'outbox'>
+type MailContext = Pick<Context, 'settings' | 'clock' | 'templates' | 'outbox'>
 
 /** Whom a mail is for. */
 export type Addressee = { id?: string; username: string; email: string; locale: string | null }
@@ -34,9 +34,6 @@ export async function mailTo(
   })
   await queueMail(context, trx, { to: to?.email ?? null, userId: to?.id ?? null, locale, mail })
 }
-
-/** Stands in for a user where there is none. */
-export const NOBODY: Addressee = { username: '', email: '', locale: null }
 
 /** When it was done, and from where. */
 export const deedOf = ({ clock }: Pick<Context, 'clock'>, { ip, userAgent }: Caller) => ({

@@ -9,7 +9,7 @@ type Proof = { url: string; code: string; expiresAt: Timestamp }
 
 /** What each mail tells, beside the name of whom it is for. */
 export type MailData = {
-  /** Confirms the address of somebody who registers, or has. */
+  /** Confirms the address of somebody who registers, or has registered. */
   verify_email: Proof
   /** Somebody registers with an address that has an account: to its owner. */
   already_registered: Deed

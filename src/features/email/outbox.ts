@@ -1,11 +1,11 @@
 import type { Context } from '../../context.ts'
-import { type Clock, DAY, HOUR, type Timestamp } from '../../core/clock.ts'
+import { DAY } from '../../core/clock.ts'
 import { newId, type UserId } from '../../core/ids.ts'
 import { deriveKey, open, seal } from '../../core/security/secrets.ts'
 import type { Settings } from '../../core/settings.ts'
 import { deleteInBatches } from '../../database/batches.ts'
 import type { Db } from '../../database/tables.ts'
-import type { Mail, MailKind } from './mails.ts'
+import type { Mail } from './mails.ts'
 import { countMails, deleteGivenUpMails, insertMail, type OutboxLoad } from './outbox-queries.ts'
 
 /** How long those that were given up are kept, for whoever looks into it. */
@@ -13,8 +13,6 @@ const KEPT_FOR_MS = 30 * DAY
 
 /** What a process needs to put mails into the outbox and take them out. */
 export type Outbox = {
-  /** Whether mails ever leave; else the operator is told, once an hour for each kind. */
-  admits(kind: MailKind): boolean
   seal(id: string, mail: Mail): string
   /** Undefined when it was sealed with another SECRET_KEY than those that are set, or altered. */
   open(id: string, sealed: string): Mail | undefined
@@ -23,30 +21,15 @@ export type Outbox = {
   count(db: Db): Promise<void>
 }
 
-type Options = {
-  clock: Clock
-  /** Told what is not sent. */
-  warn: (message: string) => void
-}
-
-export function createOutbox(
-  { secretKey, secretKeyPrevious, email }: Pick<Settings, 'secretKey' | 'secretKeyPrevious' | 'email'>,
-  { clock, warn }: Options,
-): Outbox {
+export function createOutbox({
+  secretKey,
+  secretKeyPrevious,
+}: Pick<Settings, 'secretKey' | 'secretKeyPrevious'>): Outbox {
   const key = deriveKey(secretKey, 'seal-outbox')
   const previousKey =
     secretKeyPrevious === undefined ? undefined : deriveKey(secretKeyPrevious, 'seal-outbox')
-  const toldAt = new Map<MailKind, Timestamp>()
   let counted: OutboxLoad = { waiting: 0, oldestAt: null, givenUp: 0 }
   return {
-    admits(kind) {
-      if (email.transport.kind !== 'none') return true
-      const now = clock.now()
-      if (now - (toldAt.get(kind) ?? Number.NEGATIVE_INFINITY) < HOUR) return false
-      toldAt.set(kind, now)
-      warn(`SMTP_URL is not set, so that mails (${kind}) are not sent`)
-      return false
-    },
     seal: (id, mail) => seal(key, JSON.stringify(mail), id),
     open(id, sealed) {
       const text = open(key, sealed, id) ?? (previousKey && open(previousKey, sealed, id))
@@ -75,7 +58,6 @@ export async function queueMail(
   trx: Db,
   { to, userId, locale, mail }: QueuedMail,
 ): Promise<void> {
-  if (!outbox.admits(mail.kind)) return
   const id = newId()
   const now = clock.now()
   await insertMail(trx, {

@@ -151,7 +151,7 @@ export async function emailRouter(app: App, context: Context, limits: Limits): P
     async (request, reply) => {
       const { caller, body } = request
       await admitCode(limits, { caller, reply }, {})
-      await undoEmailChange(context, { token: body.token }, caller)
+      await undoEmailChange(context, body.token, caller)
       return reply.code(204).send(null)
     },
   )

@@ -93,19 +93,22 @@ const addressKeyOf = (
   email: string,
 ): string => pseudonym('email-token', kind, emailKey(email))
 
+/** A token with whose it is: a user, or a registration where the kind is `register`. */
+export type OwnedToken = StoredEmailToken & { owner: string }
+
 /** A token, or the address with the code that was sent to it. */
 export type EmailProof = { token: string } | { email: string; code: string }
 
 /**
  * The token that a proof stands for. It is not used up: what is done with it does that, see `useEmailToken`.
- * @throws Problem `email_token_invalid`, `email_token_used`
+ * @throws Problem `email_token_invalid`, `email_token_used`, `email_token_elsewhere`
  */
 export async function readEmailProof(
   context: TokenContext,
   proof: EmailProof,
   kinds: readonly EmailTokenKind[],
   binding?: string,
-): Promise<StoredEmailToken> {
+): Promise<OwnedToken> {
   const found =
     'token' in proof
       ? await findEmailToken(context.db, sha256(proof.token))
@@ -114,7 +117,9 @@ export async function readEmailProof(
   if (found.consumed_at !== null) throw new Problem('email_token_used')
   if (found.expires_at <= context.clock.now()) throw new Problem('email_token_invalid')
   if (!isBoundTo(found, binding)) throw new Problem('email_token_elsewhere')
-  return found
+  const owner = found.user_id ?? found.registration_id
+  if (owner === null) throw new Problem('email_token_invalid')
+  return { ...found, owner }
 }
 
 async function findByCode(
@@ -140,7 +145,7 @@ const isBoundTo = ({ binding_hash: hash }: StoredEmailToken, binding: string | u
 export async function useEmailToken(
   { clock }: Pick<TokenContext, 'clock'>,
   trx: Db,
-  { id }: StoredEmailToken,
+  { id }: OwnedToken,
 ): Promise<void> {
   if (!(await consumeEmailToken(trx, id, clock.now()))) throw new Problem('email_token_used')
 }

@@ -1,7 +1,7 @@
 import type { Context } from '../../context.ts'
 import type { Caller } from '../../core/caller.ts'
 import { Problem } from '../../core/problems.ts'
-import type { Db, User } from '../../database/tables.ts'
+import type { Db } from '../../database/tables.ts'
 import { recordEvent } from '../audit/events.ts'
 import { confirmNewEmail } from '../users/change-email.ts'
 import { markEmailVerified } from '../users/email-queries.ts'
@@ -11,11 +11,11 @@ import { confirmRegistration } from './confirm-registration.ts'
 import { type Addressee, mailTo, proofOf } from './mail-user.ts'
 import { findOpenRegistration } from './registration-queries.ts'
 import { canMail, requireMail } from './require-mail.ts'
-import type { StoredEmailToken } from './token-queries.ts'
 import {
   type EmailProof,
   issueEmailToken,
   type NewEmailToken,
+  type OwnedToken,
   readEmailProof,
   useEmailToken,
 } from './tokens.ts'
@@ -77,18 +77,17 @@ export async function verifyEmail(context: Context, proof: EmailProof, caller: C
   return { purpose: token.kind as Verified['purpose'], email: token.email }
 }
 
-function confirmEmail(context: Context, token: StoredEmailToken, caller: Caller): Promise<User> {
+function confirmEmail(context: Context, token: OwnedToken, caller: Caller): Promise<void> {
   const { db, clock } = context
   return db.transaction().execute(async (trx) => {
     await useEmailToken(context, trx, token)
     const user = await markEmailVerified(trx, {
-      id: token.user_id ?? '',
+      id: token.owner,
       key: emailKey(token.email),
       now: clock.now(),
     })
     // The account has another address now, or is gone.
     if (!user) throw new Problem('email_token_invalid')
     await recordEvent(trx, clock.now(), { type: 'user.email_verified', userId: user.id, caller })
-    return user
   })
 }

@@ -9,8 +9,13 @@ import { findKnownDevice, issueDeviceToken } from '../auth/devices.ts'
 import type { SignedIn } from '../auth/login.ts'
 import { deedOf, mailTo, proofOf } from '../email/mail-user.ts'
 import { requireMail } from '../email/require-mail.ts'
-import type { StoredEmailToken } from '../email/token-queries.ts'
-import { type EmailProof, issueEmailToken, readEmailProof, useEmailToken } from '../email/tokens.ts'
+import {
+  type EmailProof,
+  issueEmailToken,
+  type OwnedToken,
+  readEmailProof,
+  useEmailToken,
+} from '../email/tokens.ts'
 import { issueTokens } from '../sessions/issue-tokens.ts'
 import { startSession } from '../sessions/start-session.ts'
 import { markEmailVerified } from '../users/email-queries.ts'
@@ -64,9 +69,9 @@ async function proveAndSignIn(context: Context, signIn: MailedSignIn): Promise<S
   }
 }
 
-async function beginSession(context: Context, token: StoredEmailToken, caller: Caller): Promise<Session> {
+async function beginSession(context: Context, token: OwnedToken, caller: Caller): Promise<Session> {
   const { db, clock } = context
-  const user = token.user_id === null ? undefined : await findUser(db, token.user_id)
+  const user = await findUser(db, token.owner)
   if (!user) throw new Problem('email_token_invalid')
   if (!user.is_active) throw new Problem('inactive_user')
   const { id: userId, password_hash: passwordHash, session_epoch: sessionEpoch } = user

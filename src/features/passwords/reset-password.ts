@@ -1,7 +1,6 @@
 import type { Context } from '../../context.ts'
 import type { Caller } from '../../core/caller.ts'
 import { Problem } from '../../core/problems.ts'
-import type { User } from '../../database/tables.ts'
 import { recordEvent } from '../audit/events.ts'
 import { deedOf, mailTo, proofOf } from '../email/mail-user.ts'
 import { requireMail } from '../email/require-mail.ts'
@@ -44,14 +43,14 @@ export async function requestPasswordReset(context: Context, email: string, call
 export async function resetPassword(
   context: Context,
   { proof, password, caller }: { proof: EmailProof; password: string; caller: Caller },
-): Promise<User> {
+): Promise<void> {
   const { db, clock, passwords } = context
   const token = await readEmailProof(context, proof, ['reset_password'])
-  const current = token.user_id === null ? undefined : await findUser(db, token.user_id)
+  const current = await findUser(db, token.owner)
   if (!current) throw new Problem('email_token_invalid')
   await checkNewPassword(context, { ...current, password }, '/new_password')
   const hash = await passwords.hash(password)
-  return db.transaction().execute(async (trx) => {
+  await db.transaction().execute(async (trx) => {
     const now = clock.now()
     await useEmailToken(context, trx, token)
     const user = await resetPasswordHash(trx, { id: current.id, key: emailKey(token.email), hash, now })
@@ -63,6 +62,5 @@ export async function resetPassword(
     await recordEvent(trx, now, { type: 'user.password_reset', userId: user.id, caller })
     const data = deedOf(context, caller)
     await mailTo(context, trx, user, caller, { kind: 'password_changed', username: user.username, data })
-    return user
   })
 }

@@ -6,11 +6,11 @@ import type { Db, User } from '../../database/tables.ts'
 import { recordEvent } from '../audit/events.ts'
 import { linkTo } from '../email/links.ts'
 import { deedOf, mailTo, proofOf } from '../email/mail-user.ts'
-import { deleteEmailTokens, deleteLaterUndos, type StoredEmailToken } from '../email/token-queries.ts'
-import { type EmailProof, issueEmailToken, readEmailProof, useEmailToken } from '../email/tokens.ts'
+import { deleteEmailTokens, deleteLaterUndos } from '../email/token-queries.ts'
+import { issueEmailToken, type OwnedToken, readEmailProof, useEmailToken } from '../email/tokens.ts'
 import { forgetFailures, forgetGuesses } from '../passwords/throttle.ts'
 import { endUserSessions } from '../sessions/end-sessions.ts'
-import { replaceEmail, resetPasswordHash } from './email-queries.ts'
+import { removePassword, replaceEmail } from './email-queries.ts'
 import { emailKey } from './names.ts'
 import { findUser, findUserByEmail } from './queries.ts'
 
@@ -44,15 +44,11 @@ export async function requestEmailChange(
  * Puts the new address in the place of the old one, and tells the old one how to undo it.
  * @throws Problem `email_token_invalid`, `email_token_used`, `email_taken`
  */
-export async function confirmNewEmail(
-  context: Context,
-  token: StoredEmailToken,
-  caller: Caller,
-): Promise<User> {
+export async function confirmNewEmail(context: Context, token: OwnedToken, caller: Caller): Promise<void> {
   const { db, clock } = context
-  const before = await findUser(db, token.user_id ?? '')
+  const before = await findUser(db, token.owner)
   if (!before) throw new Problem('email_token_invalid')
-  return refusingTaken(() =>
+  await refusingTaken(() =>
     db.transaction().execute(async (trx) => {
       const now = clock.now()
       await useEmailToken(context, trx, token)
@@ -70,7 +66,6 @@ export async function confirmNewEmail(
       await forgetGuesses(context, trx, [user.email_key])
       await recordEvent(trx, now, { type: 'user.email_changed', userId: user.id, caller })
       await offerUndo(context, trx, { before, user, caller })
-      return user
     }),
   )
 }
@@ -92,18 +87,18 @@ async function offerUndo(
  * one is sent there.
  * @throws Problem `email_token_invalid`, `email_token_used`, `email_taken`
  */
-export async function undoEmailChange(context: Context, proof: EmailProof, caller: Caller): Promise<User> {
-  const token = await readEmailProof(context, proof, ['undo_email_change'])
+export async function undoEmailChange(context: Context, link: string, caller: Caller): Promise<void> {
+  const token = await readEmailProof(context, { token: link }, ['undo_email_change'])
   const { db, clock } = context
-  return refusingTaken(() =>
+  await refusingTaken(() =>
     db.transaction().execute(async (trx) => {
       const now = clock.now()
       await useEmailToken(context, trx, token)
       const { email } = token
       const key = emailKey(email)
-      const user = await replaceEmail(trx, { id: token.user_id ?? '', email, key, now })
+      const user = await replaceEmail(trx, { id: token.owner, email, key, now })
       if (!user) throw new Problem('email_token_invalid')
-      await resetPasswordHash(trx, { id: user.id, key, hash: null, now })
+      await removePassword(trx, user.id)
       await endUserSessions(context, trx, { userId: user.id, reason: 'email_change_undone', caller })
       await deleteEmailTokens(trx, user.id, ['verify_email', 'change_email', 'reset_password', 'sign_in'])
       await deleteLaterUndos(trx, token)
@@ -112,15 +107,14 @@ export async function undoEmailChange(context: Context, proof: EmailProof, calle
       const issued = await issueEmailToken(context, trx, { kind: 'reset_password', email, userId: user.id })
       const data = proofOf(context, 'email_restored', issued)
       await mailTo(context, trx, user, caller, { kind: 'email_restored', username: user.username, data })
-      return user
     }),
   )
 }
 
 /** Somebody else may have come to have the address. */
-async function refusingTaken<T>(change: () => Promise<T>): Promise<T> {
+async function refusingTaken(change: () => Promise<void>): Promise<void> {
   try {
-    return await change()
+    await change()
   } catch (error) {
     if (isUniqueViolation(error)) throw new Problem('email_taken', { cause: error })
     throw error

@@ -40,7 +40,7 @@ export function replaceEmail(
 /** Sets a new password for who reads the mail of an address, if it is still the user's; undefined when not. */
 export function resetPasswordHash(
   db: Db,
-  { id, key, hash, now }: { id: UserId; key: Key; hash: string | null; now: Timestamp },
+  { id, key, hash, now }: { id: UserId; key: Key; hash: string; now: Timestamp },
 ): Promise<User | undefined> {
   return db
     .updateTable('users')
@@ -55,4 +55,9 @@ export function resetPasswordHash(
     .where('is_active', '=', true)
     .returningAll()
     .executeTakeFirst()
+}
+
+/** Takes the password away: nobody signs in with it, until a new one is set. */
+export async function removePassword(db: Db, id: UserId): Promise<void> {
+  await db.updateTable('users').set({ password_hash: null, bcrypt_cost: null }).where('id', '=', id).execute()
 }
