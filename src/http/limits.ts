@@ -63,6 +63,7 @@ export const LIMITS = {
   /** Links and codes that came in a mail, brought back. */
   'code-address': limit(30, 10 * MINUTE, 'all nodes', { isTold: true }),
   'code-account': limit(10, 10 * MINUTE, 'all nodes'),
+  'code-account-day': limit(50, DAY, 'all nodes'),
   'code-server': limit(200, SECOND, 'each process'),
   'introspect-address': limit(60_000, MINUTE, 'each process', { isTold: true }),
 } as const satisfies Record<string, Limit>

@@ -19,6 +19,19 @@ export async function admitMail(
 }
 
 /**
+ * Counts a mail that comes of something else that somebody asks for: for whom it is, not who asks.
+ * @throws Problem `too_many_requests`
+ */
+export async function admitMailTo(
+  limits: Limits,
+  limited: Limited,
+  kind: string,
+  email: string,
+): Promise<void> {
+  await limits.take(limited, 'mail-account', [kind, emailKey(email)])
+}
+
+/**
  * Counts what somebody brings from a mail: of codes, whose there are few, also by whom they are for.
  * @throws Problem `too_many_requests`
  */
@@ -28,6 +41,9 @@ export async function admitCode(
   { email }: { email?: string | undefined },
 ): Promise<void> {
   await limits.take(limited, 'code-address', [addressOf(limited.caller)])
-  if (email !== undefined) await limits.take(limited, 'code-account', [emailKey(email)])
+  if (email !== undefined) {
+    await limits.take(limited, 'code-account', [emailKey(email)])
+    await limits.take(limited, 'code-account-day', [emailKey(email)])
+  }
   await limits.take(limited, 'code-server', [])
 }

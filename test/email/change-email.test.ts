@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, it } from 'node:test'
 import { DAY } from '../../src/core/clock.ts'
+import { disableUser } from '../../src/features/users/set-active.ts'
 import { API, onEachDatabase, PASSWORD, type TestServer } from '../kit.ts'
 import { assertProblem, deliverOne, post, proofIn, startMailing } from '../support/mails.ts'
 import { type ReceivedMail, startMailServer, type TestMailServer } from '../support/smtp.ts'
@@ -17,7 +18,8 @@ onEachDatabase('a change of address', ({ start }) => {
   const startWithAda = async (env: Record<string, string> = {}) => {
     const mailing = await startMailing(start, mails, env)
     const ada = await mailing.server.register({ username: 'ada' })
-    await mailing.deliver()
+    const { token } = proofIn(await deliverOne(mailing))
+    assert.equal((await post(mailing.server, '/auth/verify-email', { token })).status, 200)
     return { ...mailing, ada, token: ada.tokens.access_token }
   }
   const change = (server: TestServer, token: string, email: string) =>
@@ -162,5 +164,102 @@ onEachDatabase('a change of address', ({ start }) => {
     const reply = await server.call('PUT', `${API}/users/me`, { json, token })
     assert.deepEqual([reply.body.username, reply.body.pending_email], ['lovelace', 'ada@example.org'])
     assert.ok(to(await mailing.deliver(), 'ada@example.org'))
+  })
+
+  it("an address that was never verified is told nothing, and has no way back: it may be a stranger's", async () => {
+    const mailing = await startMailing(start, mails)
+    const { server } = mailing
+    const { tokens } = await server.register({ username: 'ada', email: 'mistyped@example.com' })
+    await mailing.deliver()
+    await change(server, tokens.access_token, 'ada@example.org')
+    const confirm = proofIn(await deliverOne(mailing, 'ada@example.org'))
+    assert.equal((await post(server, '/auth/verify-email', { token: confirm.token })).status, 200)
+    assert.deepEqual(await mailing.deliver(), [])
+  })
+
+  it('while there is a way back to an address, nobody else comes to have it', async () => {
+    const mailing = await startWithAda()
+    const { server, ada, token } = mailing
+    await change(server, token, 'thief@example.org')
+    await post(server, '/auth/verify-email', { token: proofIn(await deliverOne(mailing)).token })
+    const undo = proofIn(await deliverOne(mailing, ada.email))
+    const junk = { username: 'junk', email: ada.email.toUpperCase(), password: PASSWORD }
+    assertProblem(await post(server, '/auth/register', junk), 400, 'email_taken')
+    const bob = await server.register({ username: 'bob' })
+    await mailing.deliver()
+    await change(server, bob.tokens.access_token, ada.email)
+    const confirm = proofIn(await deliverOne(mailing, ada.email))
+    assertProblem(await post(server, '/auth/verify-email', { token: confirm.token }), 400, 'email_taken')
+    assert.equal((await post(server, '/auth/undo-email-change', { token: undo.token })).status, 204)
+    assert.equal(await emailOf(server), ada.email)
+  })
+
+  it('who takes their own old address back needs no undo for it', async () => {
+    const mailing = await startWithAda()
+    const { server, ada, token } = mailing
+    for (const address of ['ada@example.org', ada.email]) {
+      await change(server, token, address)
+      const confirm = proofIn(
+        (await mailing.deliver()).findLast(({ envelopeTo }) => envelopeTo.includes(address)) ?? assert.fail(),
+      )
+      assert.equal((await post(server, '/auth/verify-email', { token: confirm.token })).status, 200)
+    }
+    assert.equal(await emailOf(server), ada.email)
+  })
+
+  it('where addresses are verified, asking for one that is taken ends what was asked for before, as for any other', async () => {
+    const mailing = await startWithAda({ REQUIRE_EMAIL_VERIFICATION: 'false' })
+    const { server, token } = mailing
+    await server.register({ username: 'bob' })
+    await mailing.deliver()
+    await server.restart({ email: { ...server.settings.email, requireVerification: true } })
+    for (const target of ['bob@example.com', 'nobody@example.com']) {
+      await change(server, token, 'mine@example.org')
+      const mine = (await mailing.deliver()).find(({ envelopeTo }) => envelopeTo.includes('mine@example.org'))
+      await change(server, token, target)
+      await mailing.deliver()
+      const proof = proofIn(mine ?? assert.fail())
+      assertProblem(
+        await post(server, '/auth/verify-email', { token: proof.token }),
+        400,
+        'email_token_invalid',
+      )
+    }
+  })
+
+  it('nobody who is disabled changes their address, and what was sent to them ends', async () => {
+    const mailing = await startWithAda()
+    const { server, ada, token } = mailing
+    await change(server, token, 'thief@example.org')
+    const confirm = proofIn(await deliverOne(mailing))
+    const { id } = await server.context.db.selectFrom('users').select('id').executeTakeFirstOrThrow()
+    await server.context.db.updateTable('users').set({ is_active: false }).execute()
+    assertProblem(
+      await post(server, '/auth/verify-email', { token: confirm.token }),
+      400,
+      'email_token_invalid',
+    )
+    await server.context.db.updateTable('users').set({ is_active: true }).execute()
+    await disableUser(server.context, id)
+    await server.context.db.updateTable('users').set({ is_active: true }).execute()
+    assertProblem(
+      await post(server, '/auth/verify-email', { token: confirm.token }),
+      400,
+      'email_token_invalid',
+    )
+    assert.equal(await emailOf(server), ada.email)
+  })
+
+  it('an address that only looks alike has to be confirmed', async () => {
+    const mailing = await startMailing(start, mails)
+    const { server } = mailing
+    const { tokens } = await server.register({ username: 'ada', email: 'strasse@example.com' })
+    await server.context.db.updateTable('users').set({ email_verified_at: 1 }).execute()
+    await mailing.deliver()
+    const reply = await change(server, tokens.access_token, 'straße@example.com')
+    assert.deepEqual(
+      [reply.body.email, reply.body.pending_email],
+      ['strasse@example.com', 'straße@example.com'],
+    )
   })
 })

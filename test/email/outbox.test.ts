@@ -265,10 +265,13 @@ onEachDatabase('the outbox', ({ start }) => {
     }
     await sender.send()
     assert.equal(mails.mails.length, 20)
-    assert.deepEqual(
-      new Set((await storedMails(server.context)).map(({ recipient }) => recipient?.slice(0, 3))),
-      new Set(['bad']),
-    )
+    assert.ok(mails.mails.every(({ envelopeTo }) => envelopeTo[0]?.startsWith('good')))
+    // Whom they were for is nobody's business any more.
+    const left = (await storedMails(server.context)).map(({ recipient, sealed_data }) => [
+      recipient,
+      sealed_data,
+    ])
+    assert.deepEqual(left, Array(10).fill([null, null]))
   })
 
   it('hostile addresses reach nobody', async () => {

@@ -102,7 +102,8 @@ onEachDatabase('the pages that links lead to', ({ start }) => {
 
   it('a change that is undone', async () => {
     const mailing = await startWithAda()
-    const { server, ada } = mailing
+    const { server, ada, verify } = mailing
+    await press(server, await open(server, verify.url))
     const json = { email: 'ada@example.org' }
     await server.call('PATCH', '/api/v1/users/me', { json, token: ada.tokens.access_token })
     await press(server, await open(server, proofIn(await deliverOne(mailing)).url))

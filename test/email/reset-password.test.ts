@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, it } from 'node:test'
-import { HOUR, MINUTE } from '../../src/core/clock.ts'
+import { DAY, HOUR, MINUTE } from '../../src/core/clock.ts'
 import { onEachDatabase, PASSWORD } from '../kit.ts'
 import { guess, startLimited, WRONG } from '../support/guesses.ts'
 import { assertProblem, deliverOne, type Mailing, post, proofIn, startMailing } from '../support/mails.ts'
@@ -144,6 +144,10 @@ onEachDatabase('a forgotten password', ({ start }) => {
     assertProblem(await askFrom('192.0.2.1'), 429, 'too_many_requests')
     for (let time = 0; time < 15; time += 1) assert.equal((await askFrom(`192.0.2.${10 + time}`)).status, 202)
     assertProblem(await askFrom('192.0.2.99'), 429, 'too_many_requests')
+    for (let time = 0; time < 30; time += 1) {
+      assert.equal((await askFrom('203.0.113.1', `person${time}@example.com`)).status, 202)
+    }
+    assertProblem(await askFrom('203.0.113.1', 'one-more@example.com'), 429, 'too_many_requests')
     server.clock.advance(HOUR)
     assert.equal((await askFrom('192.0.2.1')).status, 202)
 
@@ -158,5 +162,42 @@ onEachDatabase('a forgotten password', ({ start }) => {
     assertProblem(await bring('198.51.100.99'), 429, 'too_many_requests')
     server.clock.advance(10 * MINUTE)
     assert.equal((await bring('198.51.100.99')).status, 400)
+
+    server.clock.advance(DAY)
+    for (let round = 0; round < 5; round += 1) {
+      for (let time = 0; time < 10; time += 1)
+        assert.equal((await bring(`192.0.2.${10 * round + time}`)).status, 400)
+      server.clock.advance(10 * MINUTE)
+    }
+    assertProblem(await bring('192.0.2.99'), 429, 'too_many_requests')
+
+    const guessLink = () =>
+      post(server, '/auth/verify-email', { token: 'A'.repeat(43) }, { ip: '203.0.113.9' })
+    for (let time = 0; time < 30; time += 1) assert.equal((await guessLink()).status, 400)
+    assertProblem(await guessLink(), 429, 'too_many_requests')
+  })
+
+  it('registrations and changes of address count by the address that they would be sent to', async () => {
+    const mailing = await startMailing((overrides) => startLimited(start, overrides), mails)
+    const { server } = mailing
+    const { tokens } = await server.register()
+    const email = 'target@example.com'
+    const register = (time: number) =>
+      post(
+        server,
+        '/auth/register',
+        { username: `other${time}`, email, password: PASSWORD },
+        { ip: `192.0.2.${time}` },
+      )
+    await register(0)
+    for (let time = 1; time < 20; time += 1) assertProblem(await register(time), 400, 'email_taken')
+    assertProblem(await register(20), 429, 'too_many_requests')
+    const change = () =>
+      server.call('PATCH', '/api/v1/users/me', {
+        json: { email: 'free@example.com' },
+        token: tokens.access_token,
+      })
+    for (let time = 0; time < 20; time += 1) assert.equal((await change()).status, 200)
+    assertProblem(await change(), 429, 'too_many_requests')
   })
 })

@@ -198,4 +198,24 @@ onEachDatabase('verifying an address', ({ start }) => {
     assertProblem(await post(server, '/auth/verify-email/resend', { email }), 503, 'email_unavailable')
     assert.deepEqual(await server.context.db.selectFrom('outbox').selectAll().execute(), [])
   })
+
+  it('of all that were sent to an address only the last code is good, so that a guess is one at one code', async () => {
+    const mailing = await startStrict()
+    const { server } = mailing
+    const email = 'ceo@example.com'
+    const codes: string[] = []
+    const links: string[] = []
+    for (const username of ['mallory1', 'mallory2', 'mallory3']) {
+      await post(server, '/auth/register', { username, email, password: PASSWORD })
+      const proof = proofIn(await deliverOne(mailing, email))
+      codes.push(proof.code)
+      links.push(proof.token)
+    }
+    const rows = await server.context.db.selectFrom('email_tokens').select('code_mac').execute()
+    assert.equal(rows.filter(({ code_mac }) => code_mac !== null).length, 1)
+    for (const code of codes.slice(0, 2).filter((code) => code !== codes[2])) {
+      assertProblem(await post(server, '/auth/verify-email', { email, code }), 400, 'email_token_invalid')
+    }
+    assert.equal((await post(server, '/auth/verify-email', { token: links[0] })).status, 200)
+  })
 })

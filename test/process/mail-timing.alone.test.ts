@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { openDatabase } from '../../src/database/connection.ts'
 import { createTestDatabase, DATABASES, type TestDatabase } from '../support/databases.ts'
 import { scale } from '../support/scale.ts'
 import { SECRET_KEY } from '../support/secret-key.ts'
@@ -51,9 +50,6 @@ for (const kind of DATABASES) {
       const json = { username: 'known', email: KNOWN, password: PASSWORD }
       assert.equal((await open.call('POST', '/api/v1/auth/register', { json })).status, 200)
       await open.stop()
-      const { db, close } = await openDatabase(database.settings)
-      await db.updateTable('users').set({ email_verified_at: 1 }).execute()
-      await close()
       server = await start({ REQUIRE_EMAIL_VERIFICATION: 'true' })
     })
     after(async () => {

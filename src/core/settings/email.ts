@@ -117,10 +117,17 @@ export function createEmailSettings(values: Values, publicUrl: string, directory
   }
 }
 
-/** The mailbox shows every mail to whoever gets there: it is for developers, on their own machine. */
-function chooseTransport({ SMTP_URL: url, SMTP_STARTTLS, HOST, DATABASE_URL }: Values) {
+/**
+ * The mailbox shows every mail to whoever gets there: it is for developers, on their own machine. What has an address that
+ * others know, or a proxy before it, is not.
+ */
+function chooseTransport(values: Values) {
+  const { SMTP_URL: url, SMTP_STARTTLS, HOST, DATABASE_URL, PUBLIC_URL, TRUSTED_PROXIES } = values
   if (url !== undefined) return { kind: 'smtp', url, requireStartTls: SMTP_STARTTLS } as const
-  const isForDevelopers = isLoopback(HOST) && DATABASE_URL.kind === 'sqlite'
+  const isReachedFromHere =
+    isLoopback(HOST) && (PUBLIC_URL === undefined || isLoopback(new URL(PUBLIC_URL).hostname))
+  const hasProxy = typeof TRUSTED_PROXIES === 'number' || TRUSTED_PROXIES.length > 0
+  const isForDevelopers = isReachedFromHere && !hasProxy && DATABASE_URL.kind === 'sqlite'
   return { kind: isForDevelopers ? 'mailbox' : 'none' } as const
 }
 
@@ -136,7 +143,10 @@ function createLinkUrls(values: Values): EmailSettings['linkUrls'] {
 
 /** What needs mails, where none leave; values may be incomplete. */
 export function crossCheckEmail(values: Values): string[] {
-  if (values.DATABASE_URL === undefined || chooseTransport(values).kind !== 'none') return []
+  const { DATABASE_URL, HOST, TRUSTED_PROXIES } = values
+  // What could not be read is told already.
+  if ([DATABASE_URL, HOST, TRUSTED_PROXIES].includes(undefined as never)) return []
+  if (chooseTransport(values).kind !== 'none') return []
   const needing = (['REQUIRE_EMAIL_VERIFICATION', 'MAGIC_LINKS'] as const).filter((name) => values[name])
   return needing.map((name) => `SMTP_URL: it is not set, and ${name} needs it; expected ${smtpUrl.expected}`)
 }

@@ -3,6 +3,7 @@ import type { Caller } from '../../core/caller.ts'
 import { countOutcome } from '../../core/metrics.ts'
 import { recordEvent } from '../audit/events.ts'
 import { chooseLocale } from '../email/locales.ts'
+import { refuseWantedBack } from '../email/tokens.ts'
 import { sendVerification } from '../email/verify-email.ts'
 import { forgetGuesses } from '../passwords/throttle.ts'
 import { issueTokens } from '../sessions/issue-tokens.ts'
@@ -38,6 +39,7 @@ async function admitAndRegister(
 }
 
 async function createAndSignIn(context: Context, newUser: NewUser, caller: Caller): Promise<SignedIn> {
+  await refuseWantedBack(context, newUser.email)
   const session = await createUser(context, { ...newUser, isSuperuser: false }, async (trx, user) => {
     const { id: userId, password_hash: passwordHash, session_epoch: sessionEpoch } = user
     const session = await startSession(context, trx, {

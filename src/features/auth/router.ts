@@ -7,6 +7,7 @@ import { acceptCookies, clearRefreshCookie, readDeviceCookie, readRefreshCookie 
 import { deliverSignIn, deliverTokens } from '../../http/deliver-tokens.ts'
 import { currentUser } from '../../http/dependencies.ts'
 import { addressOf, type Limits } from '../../http/limits.ts'
+import { admitMailTo } from '../../http/mail-limits.ts'
 import { refuseForeignOrigin, requireAllowedOrigin } from '../../http/origins.ts'
 import { AUTHENTICATION_PROBLEMS, INPUT_PROBLEMS, NoContent, problems, success } from '../../http/schemas.ts'
 import { admitBy } from '../../http/sign-in-limits.ts'
@@ -72,6 +73,7 @@ export async function authRouter(app: App, context: Context, limits: Limits): Pr
       const { captcha_token: captchaToken, ...newUser } = request.body
       await limits.take({ caller, reply }, 'register-address', [addressOf(caller)])
       await limits.take({ caller, reply }, 'register-server', [])
+      await admitMailTo(limits, { caller, reply }, 'register', newUser.email)
       const pair = await register(context, newUser, { captchaToken, caller })
       if (!pair)
         return reply

@@ -103,7 +103,7 @@ export async function giveUpMail(
 ): Promise<boolean> {
   const row = await trx
     .updateTable('outbox')
-    .set({ ...changes, sealed_data: null })
+    .set({ ...changes, sealed_data: null, recipient: null })
     .where('id', '=', id)
     .where('next_attempt_at', '=', until)
     .where('gave_up_at', 'is', null)

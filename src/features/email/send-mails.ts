@@ -4,7 +4,6 @@ import { DAY, HOUR, MINUTE, SECOND, type Timestamp } from '../../core/clock.ts'
 import { recordEvent } from '../audit/events.ts'
 import { mailboxUrl } from '../mailbox/mailbox.ts'
 import type { Content, Delivery } from './letter.ts'
-import { isBeyondLimit } from './mail-limits.ts'
 import type { Mail } from './mails.ts'
 import {
   type ClaimedMail,
@@ -39,10 +38,7 @@ const STOP_WITHIN_MS = 2 * SECOND
 export type Render = (mail: Mail, locale: string) => Content
 
 type Log = Record<'info' | 'warn', (fields: object, message: string) => void>
-type Sending = Pick<
-  Context,
-  'db' | 'clock' | 'settings' | 'outbox' | 'mailer' | 'mailbox' | 'metrics' | 'counters' | 'pseudonym'
->
+type Sending = Pick<Context, 'db' | 'clock' | 'settings' | 'outbox' | 'mailer' | 'mailbox' | 'metrics'>
 type Batch = { mails: ClaimedMail[]; until: Timestamp }
 
 /**
@@ -98,7 +94,6 @@ export function createMailSender(
   }
 
   async function deliver(stored: ClaimedMail, signal: AbortSignal): Promise<Delivery> {
-    if (await isBeyondLimit(context, stored)) return { outcome: 'refused', code: 'LIMIT' }
     const { id, recipient, sealed_data, created_at: createdAt, locale } = stored
     const mail = outbox.open(id, sealed_data ?? '')
     // While SECRET_KEY is being changed, another node may have the new one already.

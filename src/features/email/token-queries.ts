@@ -5,8 +5,17 @@ import type { Db, EmailTokensTable } from '../../database/tables.ts'
 
 export type StoredEmailToken = Selectable<EmailTokensTable>
 
-/** Puts a token into its slot, in place of the one that was there. */
+/**
+ * Puts a token into its slot, in place of the one that was there. Of all that were sent to the address for this only its code
+ * is good from now on, so that a guess is one at one code.
+ */
 export async function putEmailToken(db: Db, row: Insertable<EmailTokensTable>): Promise<void> {
+  await db
+    .updateTable('email_tokens')
+    .set({ code_mac: null })
+    .where('address_key', '=', row.address_key)
+    .where('code_mac', 'is not', null)
+    .execute()
   await db
     .insertInto('email_tokens')
     .values(row)
@@ -79,6 +88,29 @@ export async function deleteLaterUndos(db: Db, { id, user_id, created_at }: Stor
     .where('created_at', '>=', created_at)
     .where('id', '!=', id)
     .execute()
+}
+
+/** Whether somebody has a way back to the address, beside this user. */
+export async function hasUndo(
+  db: Db,
+  { addressKey, now, except = null }: { addressKey: string; now: Timestamp; except: string | null },
+): Promise<boolean> {
+  const row = await db
+    .selectFrom('email_tokens')
+    .select('id')
+    .where('address_key', '=', addressKey)
+    .where('kind', '=', 'undo_email_change')
+    .where('user_id', 'is distinct from', except)
+    .where('consumed_at', 'is', null)
+    .where('expires_at', '>', now)
+    .limit(1)
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+/** Ends all that was sent to anybody. */
+export async function deleteAllEmailTokens(db: Db): Promise<void> {
+  await db.deleteFrom('email_tokens').execute()
 }
 
 /** Deletes some of those that have expired. */

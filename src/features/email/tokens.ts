@@ -10,6 +10,7 @@ import {
   countCodeTry,
   findEmailToken,
   giveBackCodeTry,
+  hasUndo,
   putEmailToken,
   type StoredEmailToken,
 } from './token-queries.ts'
@@ -42,6 +43,8 @@ export type NewEmailToken = {
   registrationId?: string | undefined
   /** What the browser or client that asked keeps, where no other may use it. */
   binding?: string | undefined
+  /** Who asked, where what one asks for does not end what another has. */
+  asker?: string | undefined
 }
 
 /** What goes into the mail, and is kept nowhere. */
@@ -51,7 +54,7 @@ export type IssuedToken = { token: string; code: string; expiresAt: Timestamp }
 export async function issueEmailToken(
   { clock, pseudonym }: Pick<TokenContext, 'clock' | 'pseudonym'>,
   trx: Db,
-  { kind, email, userId, registrationId, binding }: NewEmailToken,
+  { kind, email, userId, registrationId, binding, asker }: NewEmailToken,
 ): Promise<IssuedToken> {
   const { ttlMs, hasCode } = KINDS[kind]
   const id = newId()
@@ -62,7 +65,7 @@ export async function issueEmailToken(
   await putEmailToken(trx, {
     id,
     kind,
-    slot: slotOf({ kind, userId, registrationId }, addressKey),
+    slot: `${slotOf({ kind, userId, registrationId }, addressKey)}${asker ? ` ${pseudonym('asker', asker)}` : ''}`,
     address_key: addressKey,
     token_hash: sha256(token),
     code_mac: hasCode ? pseudonym('email-code', id, code) : null,
@@ -92,6 +95,18 @@ const addressKeyOf = (
   kind: EmailTokenKind,
   email: string,
 ): string => pseudonym('email-token', kind, emailKey(email))
+
+/**
+ * Refuses an address that somebody lost a while ago and may take back: a thief could keep them from it.
+ * @param by whose own way back it may be
+ * @throws Problem `email_taken`
+ */
+export async function refuseWantedBack(context: TokenContext, email: string, by?: UserId): Promise<void> {
+  const { db, clock } = context
+  const addressKey = addressKeyOf(context, 'undo_email_change', email)
+  if (await hasUndo(db, { addressKey, now: clock.now(), except: by ?? null }))
+    throw new Problem('email_taken')
+}
 
 /** A token with whose it is: a user, or a registration where the kind is `register`. */
 export type OwnedToken = StoredEmailToken & { owner: string }

@@ -4,7 +4,7 @@ import { Problem } from '../../core/problems.ts'
 import type { Db } from '../../database/tables.ts'
 import { recordEvent } from '../audit/events.ts'
 import { confirmNewEmail } from '../users/change-email.ts'
-import { markEmailVerified } from '../users/email-queries.ts'
+import { lockUser, markEmailVerified } from '../users/email-queries.ts'
 import { emailKey } from '../users/names.ts'
 import { findUserByEmail } from '../users/queries.ts'
 import { confirmRegistration } from './confirm-registration.ts'
@@ -80,6 +80,7 @@ export async function verifyEmail(context: Context, proof: EmailProof, caller: C
 function confirmEmail(context: Context, token: OwnedToken, caller: Caller): Promise<void> {
   const { db, clock } = context
   return db.transaction().execute(async (trx) => {
+    await lockUser(trx, token.owner)
     await useEmailToken(context, trx, token)
     const user = await markEmailVerified(trx, {
       id: token.owner,

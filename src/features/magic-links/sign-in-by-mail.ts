@@ -1,14 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import type { Context } from '../../context.ts'
-import type { Caller } from '../../core/caller.ts'
+import { type Caller, networkOf } from '../../core/caller.ts'
 import { countOutcome } from '../../core/metrics.ts'
 import { Problem, serverBusy } from '../../core/problems.ts'
-import type { Session } from '../../database/tables.ts'
+import type { Db, Session, User } from '../../database/tables.ts'
 import { recordEvent } from '../audit/events.ts'
 import { findKnownDevice, issueDeviceToken } from '../auth/devices.ts'
 import type { SignedIn } from '../auth/login.ts'
 import { deedOf, mailTo, proofOf } from '../email/mail-user.ts'
 import { requireMail } from '../email/require-mail.ts'
+import { deleteEmailTokens } from '../email/token-queries.ts'
 import {
   type EmailProof,
   issueEmailToken,
@@ -16,9 +17,10 @@ import {
   readEmailProof,
   useEmailToken,
 } from '../email/tokens.ts'
+import { endUserSessions } from '../sessions/end-sessions.ts'
 import { issueTokens } from '../sessions/issue-tokens.ts'
 import { startSession } from '../sessions/start-session.ts'
-import { markEmailVerified } from '../users/email-queries.ts'
+import { lockUser, markEmailVerified, removePassword } from '../users/email-queries.ts'
 import { emailKey } from '../users/names.ts'
 import { findUser, findUserByEmail } from '../users/queries.ts'
 
@@ -36,7 +38,9 @@ export async function requestSignIn(context: Context, email: string, caller: Cal
   const found = await findUserByEmail(db, { key: emailKey(email) })
   const user = found?.is_active ? found : undefined
   await db.transaction().execute(async (trx) => {
-    const token = { kind: 'sign_in', email: user?.email ?? email, userId: user?.id, binding } as const
+    const address = user?.email ?? email
+    const asker = networkOf(caller.ip)
+    const token = { kind: 'sign_in', email: address, userId: user?.id, binding, asker } as const
     const issued = await issueEmailToken(context, trx, token)
     const data = { ...proofOf(context, 'sign_in', issued), ...deedOf(context, caller) }
     await mailTo(context, trx, user, caller, { kind: 'sign_in', username: user?.username ?? '', data })
@@ -77,14 +81,16 @@ async function beginSession(context: Context, token: OwnedToken, caller: Caller)
   const { id: userId, password_hash: passwordHash, session_epoch: sessionEpoch } = user
   return db.transaction().execute(async (trx) => {
     const now = clock.now()
+    await lockUser(trx, userId)
     await useEmailToken(context, trx, token)
-    if (!(await markEmailVerified(trx, { id: userId, key: emailKey(token.email), now }))) {
-      throw new Problem('email_token_invalid')
-    }
+    const current = await markEmailVerified(trx, { id: userId, key: emailKey(token.email), now })
+    if (!current) throw new Problem('email_token_invalid')
+    const isFirst = user.email_verified_at === null
+    if (isFirst) await shutOutOthers(context, trx, user, caller)
     const session = await startSession(context, trx, {
       userId,
-      passwordHash,
-      sessionEpoch,
+      passwordHash: isFirst ? null : passwordHash,
+      sessionEpoch: isFirst ? sessionEpoch + 1 : sessionEpoch,
       amr: 'otp',
       caller,
     })
@@ -93,5 +99,22 @@ async function beginSession(context: Context, token: OwnedToken, caller: Caller)
     const detail = { method: 'email' }
     await recordEvent(trx, now, { type: 'user.signed_in', userId, sessionId: session.id, caller, detail })
     return session
+  })
+}
+
+/**
+ * Whoever registered with the address may have been somebody else: who reads its mail has the account to themselves, and sets
+ * a password of their own.
+ */
+async function shutOutOthers(context: Context, trx: Db, user: User, caller: Caller): Promise<void> {
+  const { id: userId, username } = user
+  await removePassword(trx, userId)
+  await endUserSessions(context, trx, { userId, reason: 'email_verified', caller })
+  await deleteEmailTokens(trx, userId, ['change_email', 'reset_password'])
+  if (user.password_hash === null) return
+  await mailTo(context, trx, user, caller, {
+    kind: 'password_changed',
+    username,
+    data: deedOf(context, caller),
   })
 }

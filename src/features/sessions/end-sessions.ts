@@ -4,6 +4,7 @@ import type { SessionId, UserId } from '../../core/ids.ts'
 import { Problem } from '../../core/problems.ts'
 import type { Db } from '../../database/tables.ts'
 import { recordEvent } from '../audit/events.ts'
+import { deleteAllEmailTokens } from '../email/token-queries.ts'
 import { recordSessionsEnded } from './ended-events.ts'
 import {
   advanceAllSessionEpochs,
@@ -79,6 +80,8 @@ export function endAllSessions({ database, clock }: Pick<Context, 'database' | '
   return database.runAlone(async (trx) => {
     const now = clock.now()
     await advanceAllSessionEpochs(trx)
+    // After a restored backup, what was used since could be used once more.
+    await deleteAllEmailTokens(trx)
     const count = await revokeAllSessions(trx, 'ended_by_operator', now)
     await recordEvent(trx, now, { type: 'sessions.ended', detail: { reason: 'ended_by_operator', count } })
     return count

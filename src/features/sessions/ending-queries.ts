@@ -16,6 +16,7 @@ export type EndReason =
   | 'password_changed'
   | 'password_reset'
   | 'email_change_undone'
+  | 'email_verified'
   | 'user_disabled'
 
 /** Ends one session; undefined when it had ended before. */

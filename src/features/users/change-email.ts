@@ -7,10 +7,16 @@ import { recordEvent } from '../audit/events.ts'
 import { linkTo } from '../email/links.ts'
 import { deedOf, mailTo, proofOf } from '../email/mail-user.ts'
 import { deleteEmailTokens, deleteLaterUndos } from '../email/token-queries.ts'
-import { issueEmailToken, type OwnedToken, readEmailProof, useEmailToken } from '../email/tokens.ts'
+import {
+  issueEmailToken,
+  type OwnedToken,
+  readEmailProof,
+  refuseWantedBack,
+  useEmailToken,
+} from '../email/tokens.ts'
 import { forgetFailures, forgetGuesses } from '../passwords/throttle.ts'
 import { endUserSessions } from '../sessions/end-sessions.ts'
-import { removePassword, replaceEmail } from './email-queries.ts'
+import { lockUser, removePassword, replaceEmail } from './email-queries.ts'
 import { emailKey } from './names.ts'
 import { findUser, findUserByEmail } from './queries.ts'
 
@@ -22,8 +28,9 @@ export async function requestEmailChange(
   { email, caller }: { email: string; caller: Caller },
 ): Promise<void> {
   const owner = await findUserByEmail(trx, { key: emailKey(email) })
+  const issued = await issueEmailToken(context, trx, { kind: 'change_email', email, userId: user.id })
   if (owner) {
-    // Whose address it is learns of it, and who asked does not: both see the same.
+    // Whose address it is learns of it, and who asked does not: what they asked for before has ended in both cases.
     const data = deedOf(context, caller)
     await mailTo(context, trx, owner, undefined, {
       kind: 'already_registered',
@@ -31,7 +38,6 @@ export async function requestEmailChange(
       data,
     })
   } else {
-    const issued = await issueEmailToken(context, trx, { kind: 'change_email', email, userId: user.id })
     const data = proofOf(context, 'confirm_new_email', issued)
     const to = { ...user, email }
     await mailTo(context, trx, to, caller, { kind: 'confirm_new_email', username: user.username, data })
@@ -48,9 +54,11 @@ export async function confirmNewEmail(context: Context, token: OwnedToken, calle
   const { db, clock } = context
   const before = await findUser(db, token.owner)
   if (!before) throw new Problem('email_token_invalid')
+  await refuseWantedBack(context, token.email, before.id)
   await refusingTaken(() =>
     db.transaction().execute(async (trx) => {
       const now = clock.now()
+      await lockUser(trx, before.id)
       await useEmailToken(context, trx, token)
       const change = {
         id: before.id,
@@ -75,6 +83,8 @@ async function offerUndo(
   trx: Db,
   { before, user, caller }: { before: User; user: User; caller: Caller },
 ): Promise<void> {
+  // An address that was mistyped is somebody else's: they shall not get the account.
+  if (before.email_verified_at === null) return
   const undo = { kind: 'undo_email_change', email: before.email, userId: user.id } as const
   const { token, expiresAt } = await issueEmailToken(context, trx, undo)
   const url = linkTo(context.settings, 'undo', token)
@@ -93,6 +103,7 @@ export async function undoEmailChange(context: Context, link: string, caller: Ca
   await refusingTaken(() =>
     db.transaction().execute(async (trx) => {
       const now = clock.now()
+      await lockUser(trx, token.owner)
       await useEmailToken(context, trx, token)
       const { email } = token
       const key = emailKey(email)

@@ -23,7 +23,10 @@ export function markEmailVerified(
     .executeTakeFirst()
 }
 
-/** Puts another address, which is verified, in the place of a user's; undefined when the old one is no longer theirs. */
+/**
+ * Puts another address, which is verified, in the place of a user's.
+ * @param from the one that it takes the place of: undefined when that is no longer theirs, or they are disabled
+ */
 export function replaceEmail(
   db: Db,
   { id, from, email, key, now }: { id: UserId; from?: Key; email: string; key: Key; now: Timestamp },
@@ -32,7 +35,9 @@ export function replaceEmail(
     .updateTable('users')
     .set({ email, email_key: key, email_verified_at: now, updated_at: now })
     .where('id', '=', id)
-    .$if(from !== undefined, (query) => query.where('email_key', '=', from ?? ''))
+    .$if(from !== undefined, (query) =>
+      query.where('email_key', '=', from ?? '').where('is_active', '=', true),
+    )
     .returningAll()
     .executeTakeFirst()
 }
@@ -60,4 +65,9 @@ export function resetPasswordHash(
 /** Takes the password away: nobody signs in with it, until a new one is set. */
 export async function removePassword(db: Db, id: UserId): Promise<void> {
   await db.updateTable('users').set({ password_hash: null, bcrypt_cost: null }).where('id', '=', id).execute()
+}
+
+/** First step of what uses a token and changes its user, so that two of them, or a change by the user, never wait for each other. */
+export async function lockUser(db: Db, id: UserId): Promise<void> {
+  await db.selectFrom('users').select('id').where('id', '=', id).forNoKeyUpdate().execute()
 }

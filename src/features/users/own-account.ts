@@ -87,9 +87,10 @@ export async function deleteOwnAccount(
   if (!isDeleted) throw new Problem('access_token_invalid')
 }
 
-/** A new address, where its owner has to show first that it is theirs; one that differs in case alone is the same. */
+/** A new address, where its owner has to show first that it is theirs; one that differs in the case of ASCII alone is the same. */
 function emailToConfirm(context: Context, current: User, { email }: AccountChanges): string | undefined {
-  if (email === undefined || emailKey(checkEmail(email)) === current.email_key) return undefined
+  if (email === undefined || toAsciiLowerCase(checkEmail(email)) === toAsciiLowerCase(current.email))
+    return undefined
   return canMail(context) ? email : undefined
 }
 
@@ -108,7 +109,7 @@ async function changedColumns(
   if (email !== undefined && pendingEmail === undefined && checkEmail(email) !== current.email) {
     columns.email = email
     columns.email_key = emailKey(email)
-    if (columns.email_key !== current.email_key) columns.email_verified_at = null
+    if (toAsciiLowerCase(email) !== toAsciiLowerCase(current.email)) columns.email_verified_at = null
   }
   if (locale !== undefined && locale !== current.locale) columns.locale = locale
   if (password !== undefined) {
@@ -248,3 +249,5 @@ const changeEvents = (columns: Updateable<UsersTable>): AuditEventType[] => [
   ...(columns.email === undefined ? [] : ['user.email_changed' as const]),
   ...(columns.password_hash === undefined ? [] : ['user.password_changed' as const]),
 ]
+
+const toAsciiLowerCase = (text: string): string => text.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase())

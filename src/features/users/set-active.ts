@@ -1,6 +1,7 @@
 import type { Context } from '../../context.ts'
 import type { UserId } from '../../core/ids.ts'
 import { recordEvent } from '../audit/events.ts'
+import { deleteEmailTokens } from '../email/token-queries.ts'
 import { endUserSessions } from '../sessions/end-sessions.ts'
 import { setUserActive } from './queries.ts'
 
@@ -11,6 +12,7 @@ export function disableUser(context: Pick<Context, 'db' | 'clock'>, userId: User
     if (!(await setUserActive(trx, userId, false, now))) return false
     await recordEvent(trx, now, { type: 'user.disabled', userId })
     await endUserSessions(context, trx, { userId, reason: 'user_disabled' })
+    await deleteEmailTokens(trx, userId, ['verify_email', 'change_email', 'reset_password', 'sign_in'])
     return true
   })
 }
