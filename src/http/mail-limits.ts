@@ -1,3 +1,5 @@
+import type { Context } from '../context.ts'
+import { canMail } from '../features/email/require-mail.ts'
 import { emailKey } from '../features/users/names.ts'
 import { addressOf, type Limited, type Limits } from './limits.ts'
 
@@ -19,16 +21,16 @@ export async function admitMail(
 }
 
 /**
- * Counts a mail that comes of something else that somebody asks for: for whom it is, not who asks.
+ * Counts a mail that comes of something else that somebody asks for, where mails are sent: for whom it is, not who asks.
  * @throws Problem `too_many_requests`
  */
 export async function admitMailTo(
+  context: Pick<Context, 'settings'>,
   limits: Limits,
   limited: Limited,
-  kind: string,
-  email: string,
+  { kind, email }: { kind: string; email: string },
 ): Promise<void> {
-  await limits.take(limited, 'mail-account', [kind, emailKey(email)])
+  if (canMail(context)) await limits.take(limited, 'mail-account', [kind, emailKey(email)])
 }
 
 /**
