@@ -25,7 +25,7 @@ export const MAIL_KINDS = [
   'new_sign_in',
   'password_changed',
   'username_changed',
-  'sessions_ended',
+  'refresh_token_reused',
   'failed_sign_ins',
 ] as const
 const MAIL_OUTCOMES = ['sent', 'retried', 'gave_up'] as const

@@ -1,15 +1,14 @@
 import cookie from '@fastify/cookie'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { MINUTE, SECOND } from '../core/clock.ts'
+import { SECOND } from '../core/clock.ts'
 import type { Settings } from '../core/settings.ts'
 import { DEVICE_TTL_MS } from '../features/auth/devices.ts'
+import { ttlMsOf } from '../features/email-tokens/tokens.ts'
 import type { App } from './app-type.ts'
 
 export const REFRESH_COOKIE = '__Host-postern_refresh'
 const SIGN_IN_COOKIE = '__Host-postern_sign_in'
 export const DEVICE_COOKIE = '__Host-postern_device'
-/** As long as the mail is good for. */
-const SIGN_IN_SECONDS = (10 * MINUTE) / SECOND
 /** The `__Host-` prefix demands Secure, the root path and no domain (RFC 6265bis section 4.1.3.2). */
 const ATTRIBUTES = { httpOnly: true, secure: true, sameSite: 'strict', path: '/' } as const
 
@@ -44,5 +43,5 @@ export function setDeviceCookie(reply: FastifyReply, deviceToken: string): void 
 export const readSignInCookie = ({ cookies }: FastifyRequest): string | undefined => cookies[SIGN_IN_COOKIE]
 
 export function setSignInCookie(reply: FastifyReply, requestToken: string): void {
-  reply.setCookie(SIGN_IN_COOKIE, requestToken, { ...ATTRIBUTES, maxAge: SIGN_IN_SECONDS })
+  reply.setCookie(SIGN_IN_COOKIE, requestToken, { ...ATTRIBUTES, maxAge: ttlMsOf('sign_in') / SECOND })
 }

@@ -37,7 +37,7 @@ export async function admitMailTo(
  * Counts what somebody brings from a mail: of codes, whose there are few, also by whom they are for.
  * @throws Problem `too_many_requests`
  */
-export async function admitCode(
+export async function admitProof(
   limits: Limits,
   limited: Limited,
   { email }: { email?: string | undefined },

@@ -64,6 +64,9 @@ const ProblemDetails = Type.Object(
   { title: 'Problem' },
 )
 
+/** What a route takes that OAuth clients, or plain pages, may call. */
+export const FORM_OR_JSON = ['application/x-www-form-urlencoded', 'application/json']
+
 /** What any address can answer, before a route is asked. */
 export const ANYWHERE_PROBLEMS = [
   'malformed_request',

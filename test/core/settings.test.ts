@@ -60,7 +60,7 @@ test('settings: nothing set gives the documented defaults', () => {
         'password_changed',
         'username_changed',
         'email_changed',
-        'sessions_ended',
+        'refresh_token_reused',
         'failed_sign_ins',
       ],
       linkUrls: {},

@@ -3,7 +3,8 @@ import { after, before, it } from 'node:test'
 import { DAY } from '../../src/core/clock.ts'
 import { disableUser } from '../../src/features/users/set-active.ts'
 import { API, onEachDatabase, PASSWORD, type TestServer } from '../kit.ts'
-import { assertProblem, deliverOne, post, proofIn, startMailing } from '../support/mails.ts'
+import { deliverOne, post, proofIn, startMailing } from '../support/mails.ts'
+import { assertProblem, INVALID_CREDENTIALS } from '../support/replies.ts'
 import { type ReceivedMail, startMailServer, type TestMailServer } from '../support/smtp.ts'
 
 const NEW_PASSWORD = 'another horse battery staple'
@@ -59,7 +60,7 @@ onEachDatabase('a change of address', ({ start }) => {
     assert.equal(await emailOf(server), ada.email)
     assert.equal((await server.me(token)).status, 401)
     const old = { username: 'ada', password: PASSWORD }
-    assertProblem(await post(server, '/auth/login', old), 401, 'invalid_credentials')
+    assertProblem(await post(server, '/auth/login', old), INVALID_CREDENTIALS)
     const reset = proofIn(await deliverOne(mailing, ada.email))
     const json = { token: reset.token, new_password: NEW_PASSWORD }
     assert.equal((await post(server, '/auth/reset-password', json)).status, 204)
@@ -73,11 +74,10 @@ onEachDatabase('a change of address', ({ start }) => {
     await post(server, '/auth/verify-email', { token: proofIn(await deliverOne(mailing)).token })
     const undo = proofIn(await deliverOne(mailing, ada.email))
     server.clock.advance(7 * DAY)
-    assertProblem(
-      await post(server, '/auth/undo-email-change', { token: undo.token }),
-      400,
-      'email_token_invalid',
-    )
+    assertProblem(await post(server, '/auth/undo-email-change', { token: undo.token }), {
+      status: 400,
+      code: 'email_token_invalid',
+    })
     assert.equal(await emailOf(server), 'ada@example.org')
   })
 
@@ -94,11 +94,10 @@ onEachDatabase('a change of address', ({ start }) => {
     const thiefs = await moveTo('thief@example.net')
     assert.equal((await post(server, '/auth/undo-email-change', { token: owners.token })).status, 204)
     assert.equal(await emailOf(server), ada.email)
-    assertProblem(
-      await post(server, '/auth/undo-email-change', { token: thiefs.token }),
-      400,
-      'email_token_invalid',
-    )
+    assertProblem(await post(server, '/auth/undo-email-change', { token: thiefs.token }), {
+      status: 400,
+      code: 'email_token_invalid',
+    })
   })
 
   it('what was sent to the old address opens nothing any more', async () => {
@@ -109,7 +108,10 @@ onEachDatabase('a change of address', ({ start }) => {
     await change(server, token, 'ada@example.org')
     await post(server, '/auth/verify-email', { token: proofIn(await deliverOne(mailing)).token })
     const json = { token: reset.token, new_password: NEW_PASSWORD }
-    assertProblem(await post(server, '/auth/reset-password', json), 400, 'email_token_invalid')
+    assertProblem(await post(server, '/auth/reset-password', json), {
+      status: 400,
+      code: 'email_token_invalid',
+    })
   })
 
   it('a change of password ends a change of address that was not confirmed', async () => {
@@ -119,11 +121,10 @@ onEachDatabase('a change of address', ({ start }) => {
     const confirm = proofIn(await deliverOne(mailing))
     const json = { password: NEW_PASSWORD, current_password: PASSWORD }
     assert.equal((await server.call('PATCH', `${API}/users/me`, { json, token })).status, 200)
-    assertProblem(
-      await post(server, '/auth/verify-email', { token: confirm.token }),
-      400,
-      'email_token_invalid',
-    )
+    assertProblem(await post(server, '/auth/verify-email', { token: confirm.token }), {
+      status: 400,
+      code: 'email_token_invalid',
+    })
   })
 
   it('an address that somebody else has: told as ever, or not at all where addresses are verified', async () => {
@@ -131,7 +132,7 @@ onEachDatabase('a change of address', ({ start }) => {
     const { server, token } = mailing
     await server.register({ username: 'bob' })
     await mailing.deliver()
-    assertProblem(await change(server, token, 'bob@example.com'), 400, 'email_taken')
+    assertProblem(await change(server, token, 'bob@example.com'), { status: 400, code: 'email_taken' })
     await server.restart({ email: { ...server.settings.email, requireVerification: true } })
     const reply = await change(server, token, 'bob@example.com')
     assert.deepEqual([reply.status, reply.body.pending_email], [200, 'bob@example.com'])
@@ -145,7 +146,10 @@ onEachDatabase('a change of address', ({ start }) => {
     await change(server, token, 'shared@example.org')
     const confirm = proofIn(await deliverOne(mailing))
     await server.register({ username: 'bob', email: 'shared@example.org' })
-    assertProblem(await post(server, '/auth/verify-email', { token: confirm.token }), 400, 'email_taken')
+    assertProblem(await post(server, '/auth/verify-email', { token: confirm.token }), {
+      status: 400,
+      code: 'email_taken',
+    })
   })
 
   it('other letters, same address: at once, and still verified', async () => {
@@ -184,12 +188,15 @@ onEachDatabase('a change of address', ({ start }) => {
     await post(server, '/auth/verify-email', { token: proofIn(await deliverOne(mailing)).token })
     const undo = proofIn(await deliverOne(mailing, ada.email))
     const junk = { username: 'junk', email: ada.email.toUpperCase(), password: PASSWORD }
-    assertProblem(await post(server, '/auth/register', junk), 400, 'email_taken')
+    assertProblem(await post(server, '/auth/register', junk), { status: 400, code: 'email_taken' })
     const bob = await server.register({ username: 'bob' })
     await mailing.deliver()
     await change(server, bob.tokens.access_token, ada.email)
     const confirm = proofIn(await deliverOne(mailing, ada.email))
-    assertProblem(await post(server, '/auth/verify-email', { token: confirm.token }), 400, 'email_taken')
+    assertProblem(await post(server, '/auth/verify-email', { token: confirm.token }), {
+      status: 400,
+      code: 'email_taken',
+    })
     assert.equal((await post(server, '/auth/undo-email-change', { token: undo.token })).status, 204)
     assert.equal(await emailOf(server), ada.email)
   })
@@ -219,11 +226,10 @@ onEachDatabase('a change of address', ({ start }) => {
       await change(server, token, target)
       await mailing.deliver()
       const proof = proofIn(mine ?? assert.fail())
-      assertProblem(
-        await post(server, '/auth/verify-email', { token: proof.token }),
-        400,
-        'email_token_invalid',
-      )
+      assertProblem(await post(server, '/auth/verify-email', { token: proof.token }), {
+        status: 400,
+        code: 'email_token_invalid',
+      })
     }
   })
 
@@ -234,19 +240,17 @@ onEachDatabase('a change of address', ({ start }) => {
     const confirm = proofIn(await deliverOne(mailing))
     const { id } = await server.context.db.selectFrom('users').select('id').executeTakeFirstOrThrow()
     await server.context.db.updateTable('users').set({ is_active: false }).execute()
-    assertProblem(
-      await post(server, '/auth/verify-email', { token: confirm.token }),
-      400,
-      'email_token_invalid',
-    )
+    assertProblem(await post(server, '/auth/verify-email', { token: confirm.token }), {
+      status: 400,
+      code: 'email_token_invalid',
+    })
     await server.context.db.updateTable('users').set({ is_active: true }).execute()
     await disableUser(server.context, id)
     await server.context.db.updateTable('users').set({ is_active: true }).execute()
-    assertProblem(
-      await post(server, '/auth/verify-email', { token: confirm.token }),
-      400,
-      'email_token_invalid',
-    )
+    assertProblem(await post(server, '/auth/verify-email', { token: confirm.token }), {
+      status: 400,
+      code: 'email_token_invalid',
+    })
     assert.equal(await emailOf(server), ada.email)
   })
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { after, before, it } from 'node:test'
 import { MINUTE } from '../../src/core/clock.ts'
 import { onEachDatabase, PASSWORD } from '../kit.ts'
-import { assertProblem, deliverOne, post, proofIn, startMailing } from '../support/mails.ts'
+import { deliverOne, post, proofIn, startMailing } from '../support/mails.ts'
+import { assertProblem, INVALID_CREDENTIALS } from '../support/replies.ts'
 import { startMailServer, type TestMailServer } from '../support/smtp.ts'
 
 onEachDatabase('signing in by mail', ({ start }) => {
@@ -36,7 +37,10 @@ onEachDatabase('signing in by mail', ({ start }) => {
       assert.equal(reply.status, 200, reply.text)
       const profile = (await server.me(reply.body.access_token)).body
       assert.deepEqual([profile.username, profile.email_verified], ['ada', true])
-      assertProblem(await post(server, redeem, { token, request_token }), 400, 'email_token_used')
+      assertProblem(await post(server, redeem, { token, request_token }), {
+        status: 400,
+        code: 'email_token_used',
+      })
     }
   })
 
@@ -44,12 +48,14 @@ onEachDatabase('signing in by mail', ({ start }) => {
     const { server, ada, ask } = await startWithAda()
     const { request_token, token, code } = await ask()
     for (const binding of [{}, { request_token: `${request_token}x` }, { request_token: token }]) {
-      assertProblem(await post(server, redeem, { token, ...binding }), 400, 'email_token_elsewhere')
-      assertProblem(
-        await post(server, redeem, { email: ada.email, code, ...binding }),
-        400,
-        'email_token_elsewhere',
-      )
+      assertProblem(await post(server, redeem, { token, ...binding }), {
+        status: 400,
+        code: 'email_token_elsewhere',
+      })
+      assertProblem(await post(server, redeem, { email: ada.email, code, ...binding }), {
+        status: 400,
+        code: 'email_token_elsewhere',
+      })
     }
     assert.equal((await post(server, redeem, { token, request_token })).status, 200)
   })
@@ -74,11 +80,14 @@ onEachDatabase('signing in by mail', ({ start }) => {
     const late = await ask()
     server.clock.advance(10 * MINUTE)
     const { request_token, token } = late
-    assertProblem(await post(server, redeem, { token, request_token }), 400, 'email_token_invalid')
+    assertProblem(await post(server, redeem, { token, request_token }), {
+      status: 400,
+      code: 'email_token_invalid',
+    })
     const old = await ask()
     const next = await ask()
     const byOld = { token: old.token, request_token: old.request_token }
-    assertProblem(await post(server, redeem, byOld), 400, 'email_token_invalid')
+    assertProblem(await post(server, redeem, byOld), { status: 400, code: 'email_token_invalid' })
     const many = Array.from({ length: 8 }, () =>
       post(server, redeem, { token: next.token, request_token: next.request_token }),
     )
@@ -90,7 +99,10 @@ onEachDatabase('signing in by mail', ({ start }) => {
     const { server, ask, deliver } = await startWithAda()
     const { request_token, token } = await ask()
     await server.context.db.updateTable('users').set({ is_active: false }).execute()
-    assertProblem(await post(server, redeem, { token, request_token }), 400, 'inactive_user')
+    assertProblem(await post(server, redeem, { token, request_token }), {
+      status: 400,
+      code: 'inactive_user',
+    })
     const reply = await post(server, '/auth/sign-in-link', { email: 'nobody@example.com' })
     assert.equal(reply.status, 202)
     assert.ok(reply.body.request_token)
@@ -117,8 +129,7 @@ onEachDatabase('signing in by mail', ({ start }) => {
     assert.equal((await server.me(mallory.tokens.access_token)).status, 401)
     assertProblem(
       await post(server, '/auth/login', { username: 'mallory', password: PASSWORD }),
-      401,
-      'invalid_credentials',
+      INVALID_CREDENTIALS,
     )
     assert.match((await deliverOne(mailing, mallory.email)).subject ?? '', /password/i)
   })

@@ -501,7 +501,7 @@ onEachDatabase('the outbox', ({ start }) => {
       new_sign_in: true,
       password_changed: true,
       username_changed: true,
-      sessions_ended: true,
+      refresh_token_reused: true,
       failed_sign_ins: true,
     }
     assert.deepEqual([...MAIL_KINDS].sort(), Object.keys(every).sort())

@@ -3,7 +3,8 @@ import { after, before, it } from 'node:test'
 import { DAY, HOUR, MINUTE } from '../../src/core/clock.ts'
 import { onEachDatabase, PASSWORD } from '../kit.ts'
 import { guess, startLimited, WRONG } from '../support/guesses.ts'
-import { assertProblem, deliverOne, type Mailing, post, proofIn, startMailing } from '../support/mails.ts'
+import { deliverOne, type Mailing, post, proofIn, startMailing } from '../support/mails.ts'
+import { assertProblem, INVALID_CREDENTIALS } from '../support/replies.ts'
 import { startMailServer, type TestMailServer } from '../support/smtp.ts'
 
 const NEW_PASSWORD = 'another horse battery staple'
@@ -41,11 +42,7 @@ onEachDatabase('a forgotten password', ({ start }) => {
       assert.equal((await post(server, '/auth/reset-password', { ...proof, new_password: next })).status, 204)
       assert.equal((await server.me(access_token)).status, 401)
       assert.equal((await server.refresh(refresh_token ?? '')).status, 401)
-      assertProblem(
-        await post(server, '/auth/login', { username: 'ada', password }),
-        401,
-        'invalid_credentials',
-      )
+      assertProblem(await post(server, '/auth/login', { username: 'ada', password }), INVALID_CREDENTIALS)
       const told = await deliverOne(mailing, ada.email)
       assert.match(told.subject ?? '', /password/i)
       assert.equal((await post(server, '/auth/login', { username: 'ada', password: next })).status, 200)
@@ -61,7 +58,7 @@ onEachDatabase('a forgotten password', ({ start }) => {
     for (let time = 0; time < 6; time += 1) {
       const weak = { email: ada.email, code, new_password: 'passwordpassword' }
       const reply = await post(server, '/auth/reset-password', weak)
-      assertProblem(reply, 422, 'validation_failed')
+      assertProblem(reply, { status: 422, code: 'validation_failed', pointers: ['/new_password'] })
       assert.equal(reply.body.errors[0].pointer, '/new_password')
     }
     assert.equal(
@@ -92,22 +89,22 @@ onEachDatabase('a forgotten password', ({ start }) => {
       post(server, '/auth/reset-password', { token, new_password: NEW_PASSWORD })
     const late = await ask(mailing, ada.email)
     server.clock.advance(HOUR)
-    assertProblem(await reset(late.token), 400, 'email_token_invalid')
+    assertProblem(await reset(late.token), { status: 400, code: 'email_token_invalid' })
 
     const old = await ask(mailing, ada.email)
     const next = await ask(mailing, ada.email)
-    assertProblem(await reset(old.token), 400, 'email_token_invalid')
+    assertProblem(await reset(old.token), { status: 400, code: 'email_token_invalid' })
     const { access_token: token } = await server.login({ username: 'ada', password: PASSWORD })
     const json = { password: `${NEW_PASSWORD}!`, current_password: PASSWORD }
     assert.equal((await server.call('PATCH', '/api/v1/users/me', { json, token })).status, 200)
-    assertProblem(await reset(next.token), 400, 'email_token_invalid')
+    assertProblem(await reset(next.token), { status: 400, code: 'email_token_invalid' })
     await mailing.deliver()
 
     const last = await ask(mailing, ada.email)
     await server.context.db.updateTable('users').set({ is_active: false }).execute()
-    assertProblem(await reset(last.token), 400, 'email_token_invalid')
+    assertProblem(await reset(last.token), { status: 400, code: 'email_token_invalid' })
     await server.context.db.deleteFrom('users').execute()
-    assertProblem(await reset(last.token), 400, 'email_token_invalid')
+    assertProblem(await reset(last.token), { status: 400, code: 'email_token_invalid' })
   })
 
   it('ends all that had failed: an account that needed a reset is open again', async () => {
@@ -141,13 +138,16 @@ onEachDatabase('a forgotten password', ({ start }) => {
     const askFrom = (ip: string, email = 'ada@example.com') =>
       post(server, '/auth/forgot-password', { email }, { ip })
     for (let time = 0; time < 5; time += 1) assert.equal((await askFrom('192.0.2.1')).status, 202)
-    assertProblem(await askFrom('192.0.2.1'), 429, 'too_many_requests')
+    assertProblem(await askFrom('192.0.2.1'), { status: 429, code: 'too_many_requests' })
     for (let time = 0; time < 15; time += 1) assert.equal((await askFrom(`192.0.2.${10 + time}`)).status, 202)
-    assertProblem(await askFrom('192.0.2.99'), 429, 'too_many_requests')
+    assertProblem(await askFrom('192.0.2.99'), { status: 429, code: 'too_many_requests' })
     for (let time = 0; time < 30; time += 1) {
       assert.equal((await askFrom('203.0.113.1', `person${time}@example.com`)).status, 202)
     }
-    assertProblem(await askFrom('203.0.113.1', 'one-more@example.com'), 429, 'too_many_requests')
+    assertProblem(await askFrom('203.0.113.1', 'one-more@example.com'), {
+      status: 429,
+      code: 'too_many_requests',
+    })
     server.clock.advance(HOUR)
     assert.equal((await askFrom('192.0.2.1')).status, 202)
 
@@ -159,7 +159,7 @@ onEachDatabase('a forgotten password', ({ start }) => {
         { ip },
       )
     for (let time = 0; time < 10; time += 1) assert.equal((await bring(`198.51.100.${time}`)).status, 400)
-    assertProblem(await bring('198.51.100.99'), 429, 'too_many_requests')
+    assertProblem(await bring('198.51.100.99'), { status: 429, code: 'too_many_requests' })
     server.clock.advance(10 * MINUTE)
     assert.equal((await bring('198.51.100.99')).status, 400)
 
@@ -169,12 +169,12 @@ onEachDatabase('a forgotten password', ({ start }) => {
         assert.equal((await bring(`192.0.2.${10 * round + time}`)).status, 400)
       server.clock.advance(10 * MINUTE)
     }
-    assertProblem(await bring('192.0.2.99'), 429, 'too_many_requests')
+    assertProblem(await bring('192.0.2.99'), { status: 429, code: 'too_many_requests' })
 
     const guessLink = () =>
       post(server, '/auth/verify-email', { token: 'A'.repeat(43) }, { ip: '203.0.113.9' })
     for (let time = 0; time < 30; time += 1) assert.equal((await guessLink()).status, 400)
-    assertProblem(await guessLink(), 429, 'too_many_requests')
+    assertProblem(await guessLink(), { status: 429, code: 'too_many_requests' })
   })
 
   it('registrations and changes of address count by the address that they would be sent to', async () => {
@@ -190,14 +190,15 @@ onEachDatabase('a forgotten password', ({ start }) => {
         { ip: `192.0.2.${time}` },
       )
     await register(0)
-    for (let time = 1; time < 20; time += 1) assertProblem(await register(time), 400, 'email_taken')
-    assertProblem(await register(20), 429, 'too_many_requests')
+    for (let time = 1; time < 20; time += 1)
+      assertProblem(await register(time), { status: 400, code: 'email_taken' })
+    assertProblem(await register(20), { status: 429, code: 'too_many_requests' })
     const change = () =>
       server.call('PATCH', '/api/v1/users/me', {
         json: { email: 'free@example.com' },
         token: tokens.access_token,
       })
     for (let time = 0; time < 20; time += 1) assert.equal((await change()).status, 200)
-    assertProblem(await change(), 429, 'too_many_requests')
+    assertProblem(await change(), { status: 429, code: 'too_many_requests' })
   })
 })

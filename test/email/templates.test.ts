@@ -3,7 +3,6 @@ import { spawnSync } from 'node:child_process'
 import { before, describe, it } from 'node:test'
 import fc from 'fast-check'
 import { luminance, textColorOn } from '../../src/features/email/brand.ts'
-import { findDevice } from '../../src/features/email/devices.ts'
 import type { Mail, MailKind } from '../../src/features/email/mails.ts'
 import { hashStyle } from '../../src/features/email/page-style.ts'
 import type { Page } from '../../src/features/email/pages.ts'
@@ -11,6 +10,7 @@ import { type RenderedMail, renderMail } from '../../src/features/email/render-m
 import { renderPage } from '../../src/features/email/render-page.ts'
 import { MAIL_KINDS, SAMPLE_PAGES, sampleMail } from '../../src/features/email/samples.ts'
 import { loadTemplates, type Templates } from '../../src/features/email/templates.ts'
+import { findDevice } from '../../src/features/email/user-agents.ts'
 import { findUnbalanced, NOW, tagsOf, templateSettings } from '../support/templates.ts'
 
 const CHROME_ON_MAC =
@@ -365,7 +365,7 @@ describe('the start', () => {
       import { loadTemplates } from './src/features/email/templates.ts'
       import { renderPage } from './src/features/email/render-page.ts'
       const { cache } = createRequire(import.meta.url)
-      const isLoaded = () => Object.keys(cache).some((file) => file.includes('liquidjs'))
+      const isLoaded = () => ['liquidjs', 'intl-messageformat'].map((name) => Object.keys(cache).some((file) => file.includes(name)))
       const templates = await loadTemplates(${JSON.stringify(templateSettings())})
       const before = isLoaded()
       renderPage(templates, { kind: 'verified' }, 'en')
@@ -375,7 +375,7 @@ describe('the start', () => {
       ['--disable-warning=ExperimentalWarning', '--input-type=module', '--eval', program],
       { encoding: 'utf8', cwd: new URL('../..', import.meta.url) },
     )
-    assert.equal(stdout, '[false,true]\n', stderr)
+    assert.equal(stdout, '[[false,false],[true,true]]\n', stderr)
   })
 })
 

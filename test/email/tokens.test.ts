@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { issueEmailToken } from '../../src/features/email/tokens.ts'
+import { issueEmailToken } from '../../src/features/email-tokens/tokens.ts'
 import { onSharedServer } from '../kit.ts'
-import { assertProblem, post } from '../support/mails.ts'
+import { post } from '../support/mails.ts'
+import { assertProblem } from '../support/replies.ts'
 
 onSharedServer('tokens that are mailed', (server) => {
   it('[V6.5.3] [V6.5.4] each is of 256 random bits, its code of six random digits, and no two are alike', async () => {
@@ -41,11 +42,10 @@ onSharedServer('tokens that are mailed', (server) => {
         .execute((trx) => issueEmailToken(context, trx, { kind, email }))
       const more = kind === 'reset_password' ? { new_password: 'another horse battery staple' } : {}
       for (const proof of [{ email, code: issued.code }, { token: issued.token }]) {
-        assertProblem(
-          await post(server(), `/auth/${path}`, { ...proof, ...more }),
-          400,
-          'email_token_invalid',
-        )
+        assertProblem(await post(server(), `/auth/${path}`, { ...proof, ...more }), {
+          status: 400,
+          code: 'email_token_invalid',
+        })
       }
     }
   })

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, it } from 'node:test'
 import { DAY, MINUTE } from '../../src/core/clock.ts'
-import { cleanUpEmailTokens } from '../../src/features/email/clean-up-tokens.ts'
+import { cleanUpEmailTokens } from '../../src/features/email-tokens/clean-up-tokens.ts'
 import { onEachDatabase, PASSWORD, type TestServer } from '../kit.ts'
-import { assertProblem, deliverOne, post, proofIn, startMailing } from '../support/mails.ts'
+import { deliverOne, post, proofIn, startMailing } from '../support/mails.ts'
+import { assertProblem, INVALID_CREDENTIALS } from '../support/replies.ts'
 import { startMailServer, type TestMailServer } from '../support/smtp.ts'
 
 const person = (name: string) => ({ username: name, email: `${name}@example.com`, password: PASSWORD })
@@ -42,11 +43,11 @@ onEachDatabase('verifying an address', ({ start }) => {
     assert.equal(reply.status, 202, reply.text)
     assert.ok(!('access_token' in reply.body))
     const signIn = () => post(server, '/auth/login', { username: 'ada', password: PASSWORD })
-    assertProblem(await signIn(), 403, 'email_not_verified')
+    assertProblem(await signIn(), { status: 403, code: 'email_not_verified' })
     const wrong = await post(server, '/auth/login', { username: 'ada', password: `${PASSWORD}!` })
-    assertProblem(wrong, 401, 'invalid_credentials')
+    assertProblem(wrong, INVALID_CREDENTIALS)
     const byAddress = await post(server, '/auth/login', { username: ada.email, password: PASSWORD })
-    assertProblem(byAddress, 401, 'invalid_credentials')
+    assertProblem(byAddress, INVALID_CREDENTIALS)
 
     const { token } = proofIn(await deliverOne(mailing, ada.email))
     const verified = await post(server, '/auth/verify-email', { token })
@@ -58,7 +59,7 @@ onEachDatabase('verifying an address', ({ start }) => {
     const { server } = await startStrict()
     assert.equal((await post(server, '/auth/register', person('ada'))).status, 202)
     const again = { ...person('ada'), email: 'other@example.com' }
-    assertProblem(await post(server, '/auth/register', again), 400, 'username_taken')
+    assertProblem(await post(server, '/auth/register', again), { status: 400, code: 'username_taken' })
     server.clock.advance(DAY)
     assert.equal((await post(server, '/auth/register', again)).status, 202)
   })
@@ -74,8 +75,11 @@ onEachDatabase('verifying an address', ({ start }) => {
     const statuses = replies.map(({ status }) => status)
     assert.equal(statuses.filter((status) => status === 200).length, 1, String(statuses))
     for (const reply of replies.filter(({ status }) => status !== 200))
-      assertProblem(reply, 400, 'email_token_used')
-    assertProblem(await post(server, '/auth/verify-email', { token }), 400, 'email_token_used')
+      assertProblem(reply, { status: 400, code: 'email_token_used' })
+    assertProblem(await post(server, '/auth/verify-email', { token }), {
+      status: 400,
+      code: 'email_token_used',
+    })
   })
 
   it('a newer mail ends the link and the code of an older one', async () => {
@@ -85,13 +89,15 @@ onEachDatabase('verifying an address', ({ start }) => {
     const old = proofIn(await deliverOne(mailing))
     assert.equal((await post(server, '/auth/verify-email/resend', { email })).status, 202)
     const next = proofIn(await deliverOne(mailing, email))
-    assertProblem(await post(server, '/auth/verify-email', { token: old.token }), 400, 'email_token_invalid')
+    assertProblem(await post(server, '/auth/verify-email', { token: old.token }), {
+      status: 400,
+      code: 'email_token_invalid',
+    })
     if (old.code !== next.code) {
-      assertProblem(
-        await post(server, '/auth/verify-email', { email, code: old.code }),
-        400,
-        'email_token_invalid',
-      )
+      assertProblem(await post(server, '/auth/verify-email', { email, code: old.code }), {
+        status: 400,
+        code: 'email_token_invalid',
+      })
     }
     assert.equal((await post(server, '/auth/verify-email', { email, code: next.code })).status, 200)
   })
@@ -109,15 +115,20 @@ onEachDatabase('verifying an address', ({ start }) => {
       'A'.repeat(43),
       '../..',
     ]) {
-      assertProblem(await post(server, '/auth/verify-email', { token: wrong }), 400, 'email_token_invalid')
+      assertProblem(await post(server, '/auth/verify-email', { token: wrong }), {
+        status: 400,
+        code: 'email_token_invalid',
+      })
     }
     assertProblem(
       await post(server, '/auth/reset-password', { token, new_password: 'another horse battery staple' }),
-      400,
-      'email_token_invalid',
+      { status: 400, code: 'email_token_invalid' },
     )
     server.clock.advance(DAY)
-    assertProblem(await post(server, '/auth/verify-email', { token }), 400, 'email_token_invalid')
+    assertProblem(await post(server, '/auth/verify-email', { token }), {
+      status: 400,
+      code: 'email_token_invalid',
+    })
   })
 
   it('[V6.6.3] [V6.5.4] a code dies after 5 wrong tries, also when they come at once; the link goes on', async () => {
@@ -127,10 +138,14 @@ onEachDatabase('verifying an address', ({ start }) => {
     const { code, token } = proofIn(await deliverOne(mailing))
     const wrong = String((Number(code) + 1) % 1_000_000).padStart(6, '0')
     const tries = Array.from({ length: 20 }, () => post(server, '/auth/verify-email', { email, code: wrong }))
-    for (const reply of await Promise.all(tries)) assertProblem(reply, 400, 'email_token_invalid')
+    for (const reply of await Promise.all(tries))
+      assertProblem(reply, { status: 400, code: 'email_token_invalid' })
     const [row] = await server.context.db.selectFrom('email_tokens').select('code_failures').execute()
     assert.equal(row?.code_failures, 5)
-    assertProblem(await post(server, '/auth/verify-email', { email, code }), 400, 'email_token_invalid')
+    assertProblem(await post(server, '/auth/verify-email', { email, code }), {
+      status: 400,
+      code: 'email_token_invalid',
+    })
     assert.equal((await post(server, '/auth/verify-email', { token })).status, 200)
   })
 
@@ -155,7 +170,7 @@ onEachDatabase('verifying an address', ({ start }) => {
     await open.deliver()
     await server.restart({ email: { ...server.settings.email, requireVerification: true } })
     const reply = await post(server, '/auth/login', { username: 'ada', password: PASSWORD })
-    assertProblem(reply, 403, 'email_not_verified')
+    assertProblem(reply, { status: 403, code: 'email_not_verified' })
     const { token } = proofIn(await deliverOne(open, email))
     assert.equal((await post(server, '/auth/verify-email', { token })).status, 200)
     assert.equal((await post(server, '/auth/login', { username: 'ada', password: PASSWORD })).status, 200)
@@ -187,7 +202,7 @@ onEachDatabase('verifying an address', ({ start }) => {
       [{ code: '123456' }, '/email'],
     ] as const) {
       const reply = await post(server, '/auth/verify-email', body)
-      assertProblem(reply, 422, 'validation_failed')
+      assertProblem(reply, { status: 422, code: 'validation_failed', pointers: [pointer] })
       assert.equal(reply.body.errors[0].pointer, pointer)
     }
   })
@@ -195,7 +210,10 @@ onEachDatabase('verifying an address', ({ start }) => {
   it('without a way to send, asking says so, and who registers is signed in as ever', async () => {
     const server = await start()
     const { email } = await server.register()
-    assertProblem(await post(server, '/auth/verify-email/resend', { email }), 503, 'email_unavailable')
+    assertProblem(await post(server, '/auth/verify-email/resend', { email }), {
+      status: 503,
+      code: 'email_unavailable',
+    })
     assert.deepEqual(await server.context.db.selectFrom('outbox').selectAll().execute(), [])
   })
 
@@ -214,7 +232,10 @@ onEachDatabase('verifying an address', ({ start }) => {
     const rows = await server.context.db.selectFrom('email_tokens').select('code_mac').execute()
     assert.equal(rows.filter(({ code_mac }) => code_mac !== null).length, 1)
     for (const code of codes.slice(0, 2).filter((code) => code !== codes[2])) {
-      assertProblem(await post(server, '/auth/verify-email', { email, code }), 400, 'email_token_invalid')
+      assertProblem(await post(server, '/auth/verify-email', { email, code }), {
+        status: 400,
+        code: 'email_token_invalid',
+      })
     }
     assert.equal((await post(server, '/auth/verify-email', { token: links[0] })).status, 200)
   })

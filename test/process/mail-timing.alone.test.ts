@@ -7,7 +7,7 @@ import { type ServerProcess, startServerProcess } from '../support/server-proces
 import { mannWhitney, median } from '../support/statistics.ts'
 
 const PASSWORD = 'correct horse battery staple'
-const ROUNDS = scale(60, 400)
+const ROUNDS = scale(60, 200)
 /** So unlikely by chance that a run in ten thousand fails. */
 const LEAST_PROBABILITY = 1e-4
 /** What other work on the machine blurs is measured anew. */

@@ -3,7 +3,7 @@ import { renderMail } from '../../src/features/email/render-mail.ts'
 import type { Reply, TestServer } from '../kit.ts'
 import { API } from '../kit.ts'
 import { createTestSender, mailSettings } from './outbox.ts'
-import { type ReceivedMail, startMailServer, type TestMailServer } from './smtp.ts'
+import type { ReceivedMail, TestMailServer } from './smtp.ts'
 import { rememberSecret } from './traces.ts'
 
 const FROM = 'Postern <no-reply@auth.example.com>'
@@ -39,8 +39,6 @@ export async function startMailing(start: Start, mails: TestMailServer, env: Rec
   return { server, mails, deliver } satisfies Mailing
 }
 
-export { startMailServer }
-
 /** The link of a mail with its token, and the code. */
 export function proofIn({ text = '' }: ReceivedMail): { url: string; token: string; code: string } {
   const [url = ''] = /https?:\/\/\S+token=[\w-]+/.exec(text) ?? []
@@ -60,8 +58,3 @@ export async function deliverOne({ deliver }: Mailing, to?: string): Promise<Rec
 /** A call of the API that takes JSON. */
 export const post = (server: TestServer, path: string, json: object, call = {}): Promise<Reply> =>
   server.call('POST', `${API}${path}`, { json, ...call })
-
-/** Wants a problem of this code. */
-export function assertProblem(reply: Reply, status: number, code: string): void {
-  assert.deepEqual([reply.status, reply.body?.code], [status, code], reply.text)
-}

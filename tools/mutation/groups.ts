@@ -25,6 +25,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
       'test/openapi/document.test.ts',
       'test/sessions/{refresh,theft,storage,chain,lost-races,races,rotate-together,sign-in-races}.test.ts',
       'test/features/{sessions,refresh,logout,logout-ended,logout-cookie,me,admin,audit,own-account}.test.ts',
+      'test/email/notices.test.ts',
     ],
   },
   auth: {
@@ -32,16 +33,19 @@ export const GROUPS: Readonly<Record<string, Group>> = {
     tests: [
       'test/openapi/document.test.ts',
       'test/features/{login,register,logout,logout-cookie,cookies,refresh,hash-queue,audit,names,own-account-proof}.test.ts',
+      'test/email/{notices,verify}.test.ts',
       'test/limits/{captcha,table,login}.test.ts',
     ],
   },
   limits: {
-    mutate: ['src/http/{limits,sign-in-limits,forwarding}.ts', 'src/counters/*.ts'],
+    mutate: ['src/http/{limits,mail-limits,sign-in-limits,forwarding}.ts', 'src/counters/*.ts'],
     tests: [
       'test/docs/limits.test.ts',
       'test/counters/counters.test.ts',
-      'test/limits/{forwarding,table,login,captcha}.test.ts',
-      'test/doctor/*.test.ts',
+      'test/limits/{table,forwarding,captcha}.test.ts',
+      'test/doctor/services.test.ts',
+      'test/email/reset-password.test.ts',
+      'test/limits/login.test.ts',
     ],
   },
 }

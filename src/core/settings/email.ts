@@ -9,7 +9,7 @@ export const EMAIL_NOTICES = [
   'password_changed',
   'username_changed',
   'email_changed',
-  'sessions_ended',
+  'refresh_token_reused',
   'failed_sign_ins',
 ] as const
 export type EmailNotice = (typeof EMAIL_NOTICES)[number]
@@ -57,7 +57,7 @@ export const smtpUrl: Kind<string> = {
 const ADDRESS = /^[^\s@<>"(),:;\\[\]]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*$/
 
 /** Whom mails are from (RFC 5322 section 3.4). */
-export const mailbox: Kind<string> = {
+export const sender: Kind<string> = {
   expected: 'an address such as no-reply@example.com, or Name <no-reply@example.com>',
   parse(text) {
     const [, name = '', bracketed] = /^([^<>\p{Cc}"]{0,100}?)\s*<([^<>]*)>$/u.exec(text) ?? []

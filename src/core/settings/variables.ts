@@ -11,7 +11,7 @@ import {
 } from './addresses.ts'
 import { contextWords } from './context-words.ts'
 import { databaseUrl } from './database-url.ts'
-import { EMAIL_NOTICES, linkUrl, mailbox, notices, smtpUrl } from './email.ts'
+import { EMAIL_NOTICES, linkUrl, notices, sender, smtpUrl } from './email.ts'
 import { bearer, headers } from './headers.ts'
 import { previousSecretKey, secretKey } from './secret-key.ts'
 import { boolean, choice, fraction, integer, type Kind, secretText, text } from './values.ts'
@@ -156,7 +156,7 @@ export const VARIABLES = {
     meaning:
       'Whether smtp:// has to become TLS before anything is sent; false on a network of your own only.',
   }),
-  EMAIL_FROM: variable(mailbox, {
+  EMAIL_FROM: variable(sender, {
     default: undefined,
     meaning:
       'Whom mails are from: an address, or Name <address>. Default: PROJECT_NAME <no-reply@HOST of PUBLIC_URL>.',

@@ -41,7 +41,14 @@ export async function up(db: Kysely<never>): Promise<void> {
     .addColumn('expires_at', 'bigint', (column) => column.notNull())
     .addColumn('consumed_at', 'bigint')
     .execute()
-  for (const column of ['address_key', 'user_id', 'registration_id', 'expires_at']) {
+  // However many were sent to an address: one code of a kind is good, so that looking for it takes the same time.
+  await sql`create index email_tokens_code on email_tokens (address_key) where code_mac is not null`.execute(
+    db,
+  )
+  await sql`create index email_tokens_undo on email_tokens (address_key) where kind = 'undo_email_change'`.execute(
+    db,
+  )
+  for (const column of ['user_id', 'registration_id', 'expires_at']) {
     await db.schema.createIndex(`email_tokens_${column}`).on('email_tokens').column(column).execute()
   }
 

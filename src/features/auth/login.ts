@@ -7,20 +7,20 @@ import { needsRehash } from '../../core/security/passwords.ts'
 import type { DeviceClaims } from '../../core/security/tokens.ts'
 import type { Db, Session, User } from '../../database/tables.ts'
 import { type AuditEvent, recordEvent } from '../audit/events.ts'
-import { deedOf, mailTo } from '../email/mail-user.ts'
-import type { Registration } from '../email/registration-queries.ts'
-import { sendVerification } from '../email/verify-email.ts'
+import { deedOf, mailTo } from '../email/mail-to.ts'
+import { sendVerification } from '../email-tokens/verify-email.ts'
 import { type Claim, deleteFailures, releaseTry } from '../passwords/failure-queries.ts'
 import { admitTry, countFailure } from '../passwords/throttle.ts'
+import type { Registration } from '../registrations/queries.ts'
+import { findWaitingRegistration } from '../registrations/waiting-registration.ts'
 import { issueTokens, type TokenPair } from '../sessions/issue-tokens.ts'
-import { hasSessionFrom } from '../sessions/known-places.ts'
+import { hasSessionFrom } from '../sessions/queries.ts'
 import { startSession } from '../sessions/start-session.ts'
 import { findUserByIdentifier } from '../users/find-user.ts'
 import { findSlowestBcryptCost, replacePasswordHash } from '../users/queries.ts'
 import { requireCaptcha } from './captcha.ts'
 import { issueDeviceToken } from './devices.ts'
 import { findStanding, type Standing } from './standing.ts'
-import { findWaitingRegistration } from './waiting-registration.ts'
 
 /** How often a sign-in looks again because another one replaced the hash under it. */
 const MAX_ATTEMPTS = 3
@@ -198,7 +198,7 @@ async function beginSession(
 /** Of one from where this user has not signed in before. */
 async function tellOfSignIn(context: Context, trx: Db, user: User, caller: Caller): Promise<void> {
   const data = deedOf(context, caller)
-  await mailTo(context, trx, user, caller, { kind: 'new_sign_in', username: user.username, data })
+  await mailTo(context, trx, user, { kind: 'new_sign_in', data }, caller)
 }
 
 async function refuse(
@@ -215,11 +215,7 @@ async function refuse(
     if (failures === TOLD_FAILURES) {
       // The language of who guesses is not that of the owner.
       const data = { ...deedOf(context, caller), failures }
-      await mailTo(context, trx, user, undefined, {
-        kind: 'failed_sign_ins',
-        username: user?.username ?? '',
-        data,
-      })
+      await mailTo(context, trx, user, { kind: 'failed_sign_ins', data })
     }
   })
   throw new Problem('invalid_credentials')

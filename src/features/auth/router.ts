@@ -9,9 +9,16 @@ import { currentUser } from '../../http/dependencies.ts'
 import { addressOf, type Limits } from '../../http/limits.ts'
 import { admitMailTo } from '../../http/mail-limits.ts'
 import { refuseForeignOrigin, requireAllowedOrigin } from '../../http/origins.ts'
-import { AUTHENTICATION_PROBLEMS, INPUT_PROBLEMS, NoContent, problems, success } from '../../http/schemas.ts'
+import {
+  AUTHENTICATION_PROBLEMS,
+  FORM_OR_JSON,
+  INPUT_PROBLEMS,
+  NoContent,
+  problems,
+  success,
+} from '../../http/schemas.ts'
 import { admitBy } from '../../http/sign-in-limits.ts'
-import { Accepted } from '../email/schemas.ts'
+import { Accepted } from '../email-tokens/schemas.ts'
 import { refreshSession } from '../sessions/refresh.ts'
 import { identifierKey } from '../users/names.ts'
 import { login } from './login.ts'
@@ -27,8 +34,6 @@ import {
   TokenPair,
   TransportQuery,
 } from './schemas.ts'
-
-const FORM_OR_JSON = ['application/x-www-form-urlencoded', 'application/json']
 
 export async function authRouter(app: App, context: Context, limits: Limits): Promise<void> {
   await acceptForms(app)

@@ -1,18 +1,19 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Context } from '../../context.ts'
 import { PROBLEMS, Problem, type ProblemCode } from '../../core/problems.ts'
+import type { EmailLink } from '../../core/settings/email.ts'
 import type { App } from '../../http/app-type.ts'
 import { acceptForms } from '../../http/body-parsers.ts'
 import { acceptCookies, readDeviceCookie, readSignInCookie } from '../../http/cookies.ts'
 import { deliverSignIn } from '../../http/deliver-tokens.ts'
 import type { Limits } from '../../http/limits.ts'
-import { admitCode } from '../../http/mail-limits.ts'
+import { admitProof } from '../../http/mail-limits.ts'
 import { logProblem } from '../../http/problems.ts'
 import { PAGE_PATHS } from '../email/links.ts'
 import { chooseLocale } from '../email/locales.ts'
 import { type Outcome, PASSWORD_REFUSALS, type Page, type PasswordRefusal } from '../email/pages.ts'
 import { renderPage } from '../email/render-page.ts'
-import { verifyEmail } from '../email/verify-email.ts'
+import { verifyEmail } from '../email-tokens/verify-email.ts'
 import { signInByMail } from '../magic-links/sign-in-by-mail.ts'
 import { resetPassword } from '../passwords/reset-password.ts'
 import { undoEmailChange } from '../users/change-email.ts'
@@ -33,7 +34,6 @@ type PageRequest = FastifyRequest<{
   Querystring: { token?: unknown }
   Body: Record<string, unknown> | undefined
 }>
-type FormKind = 'verify' | 'reset' | 'undo' | 'sign_in'
 
 /**
  * The pages that links in mails lead to. A GET changes nothing, and does not even look whether the token is good: programs
@@ -56,7 +56,7 @@ export async function emailPagesRouter(app: App, context: Context, limits: Limit
     })
     return reply.send(renderPage(templates, page, locale))
   }
-  const formOf = (kind: FormKind, token: string, refusals: PasswordRefusal[] = []): Page => {
+  const formOf = (kind: EmailLink, token: string, refusals: PasswordRefusal[] = []): Page => {
     const form = { action: `${base}${PAGE_PATHS[kind]}`, hidden: { token } }
     return kind === 'reset'
       ? { kind, ...form, minLength: settings.passwordMinLength, refusals }
@@ -65,7 +65,7 @@ export async function emailPagesRouter(app: App, context: Context, limits: Limit
 
   /** @param use what the button does; gives the page that says so */
   const serve = (
-    kind: FormKind,
+    kind: EmailLink,
     use: (request: PageRequest, reply: FastifyReply, token: string) => Promise<Outcome>,
   ) => {
     const hidden = { schema: { hide: true } }
@@ -77,7 +77,7 @@ export async function emailPagesRouter(app: App, context: Context, limits: Limit
     app.post(PAGE_PATHS[kind], hidden, async (request: PageRequest, reply) => {
       const token = request.body?.token
       try {
-        await admitCode(limits, { caller: request.caller, reply }, {})
+        await admitProof(limits, { caller: request.caller, reply }, {})
         if (!isToken(token)) throw new Problem('email_token_invalid')
         return show(request, reply, { kind: await use(request, reply, token) })
       } catch (error) {

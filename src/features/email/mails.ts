@@ -1,5 +1,5 @@
 import type { Timestamp } from '../../core/clock.ts'
-import type { EmailLink, EmailNotice } from '../../core/settings/email.ts'
+import type { EmailLink } from '../../core/settings/email.ts'
 
 /** What somebody did, and from where. */
 type Deed = { at: Timestamp; ip: string; userAgent: string }
@@ -25,33 +25,24 @@ export type MailData = {
   password_changed: Deed
   username_changed: Deed
   /** A refresh token was used that had been used before. */
-  sessions_ended: Deed
+  refresh_token_reused: Deed
   failed_sign_ins: Deed & { failures: number }
 }
 
 export type MailKind = keyof MailData
 
-/** A mail as it waits: what it tells, and whom. */
-export type Mail = {
-  [Kind in MailKind]: { kind: Kind; username: string; data: MailData[Kind] }
-}[MailKind]
+/** What a mail tells. */
+export type Message = { [Kind in MailKind]: { kind: Kind; data: MailData[Kind] } }[MailKind]
 
-/** Which setting, if any, turns a mail off. */
-export const NOTICE_OF: Readonly<Partial<Record<MailKind, EmailNotice>>> = {
-  email_changed: 'email_changed',
-  new_sign_in: 'new_sign_in',
-  password_changed: 'password_changed',
-  username_changed: 'username_changed',
-  sessions_ended: 'sessions_ended',
-  failed_sign_ins: 'failed_sign_ins',
-}
+/** The same, with the name of whom it is for: as it waits. */
+export type Mail = Message & { username: string }
 
 /** What the link of a mail is for. */
-export const LINK_OF: Readonly<Partial<Record<MailKind, EmailLink>>> = {
+export const LINK_OF = {
   verify_email: 'verify',
   confirm_new_email: 'verify',
   reset_password: 'reset',
   email_restored: 'reset',
   email_changed: 'undo',
   sign_in: 'sign_in',
-}
+} as const satisfies Partial<Record<MailKind, EmailLink>>

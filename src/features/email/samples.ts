@@ -23,14 +23,16 @@ const MAILS: { [Kind in MailKind]: (now: Timestamp, url: string) => MailData[Kin
   new_sign_in: (now) => deed(now),
   password_changed: (now) => deed(now),
   username_changed: (now) => deed(now),
-  sessions_ended: (now) => deed(now),
+  refresh_token_reused: (now) => deed(now),
   failed_sign_ins: (now) => ({ ...deed(now), failures: 12 }),
 }
 
 export const MAIL_KINDS = Object.keys(MAILS) as MailKind[]
 
+const LINKS: Readonly<Partial<Record<MailKind, EmailLink>>> = LINK_OF
+
 export function sampleMail(kind: MailKind, settings: LinkSettings, now: Timestamp): Mail {
-  const url = linkTo(settings, LINK_OF[kind] ?? 'verify', TOKEN)
+  const url = linkTo(settings, LINKS[kind] ?? 'verify', TOKEN)
   return { kind, username: 'ada', data: MAILS[kind](now, url) } as Mail
 }
 

@@ -1,6 +1,6 @@
 import { HOUR, MINUTE, type Timestamp } from '../../core/clock.ts'
 import type { Catalogue } from './catalogues.ts'
-import { findDevice } from './devices.ts'
+import { findDevice } from './user-agents.ts'
 
 /** Ends a line, or does not show; what joins letters (U+200C, U+200D) stays. */
 const UNSEEN = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}[\p{Cf}--[\u200C\u200D]]]/gv

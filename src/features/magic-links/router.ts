@@ -5,17 +5,15 @@ import { acceptForms } from '../../http/body-parsers.ts'
 import { acceptCookies, readDeviceCookie, readSignInCookie, setSignInCookie } from '../../http/cookies.ts'
 import { deliverSignIn } from '../../http/deliver-tokens.ts'
 import type { Limits } from '../../http/limits.ts'
-import { admitCode, admitMail } from '../../http/mail-limits.ts'
+import { admitMail, admitProof } from '../../http/mail-limits.ts'
 import { refuseForeignOrigin } from '../../http/origins.ts'
-import { INPUT_PROBLEMS, problems, success } from '../../http/schemas.ts'
+import { FORM_OR_JSON, INPUT_PROBLEMS, problems, success } from '../../http/schemas.ts'
 import { RefreshCookieHeader, TokenPair, TransportQuery } from '../auth/schemas.ts'
-import { toEmailProof } from '../email/read-proof.ts'
-import { EmailRequest } from '../email/schemas.ts'
+import { toEmailProof } from '../email-tokens/email-proof.ts'
+import { EmailRequest } from '../email-tokens/schemas.ts'
 import { checkEmail } from '../users/names.ts'
 import { RedeemRequest, SignInRequested } from './schemas.ts'
 import { requestSignIn, signInByMail } from './sign-in-by-mail.ts'
-
-const FORM_OR_JSON = ['application/x-www-form-urlencoded', 'application/json']
 
 /** Signing in by mail, where MAGIC_LINKS says so. */
 export async function magicLinksRouter(app: App, context: Context, limits: Limits): Promise<void> {
@@ -104,7 +102,7 @@ export async function magicLinksRouter(app: App, context: Context, limits: Limit
       const { transport } = request.query
       if (transport === 'cookie') refuseForeignOrigin(request, settings)
       const { caller, body } = request
-      await admitCode(limits, { caller, reply }, body)
+      await admitProof(limits, { caller, reply }, body)
       const binding = body.request_token ?? readSignInCookie(request)
       const deviceToken = body.device_token ?? readDeviceCookie(request)
       const pair = await signInByMail(context, { proof: toEmailProof(body), binding, deviceToken, caller })

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { DeviceTokenField } from '../auth/schemas.ts'
-import { proofFields } from '../email/schemas.ts'
+import { proofFields } from '../email-tokens/schemas.ts'
 
 const RequestTokenField = Type.String({
   minLength: 1,

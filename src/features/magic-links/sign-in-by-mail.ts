@@ -7,16 +7,16 @@ import type { Db, Session, User } from '../../database/tables.ts'
 import { recordEvent } from '../audit/events.ts'
 import { findKnownDevice, issueDeviceToken } from '../auth/devices.ts'
 import type { SignedIn } from '../auth/login.ts'
-import { deedOf, mailTo, proofOf } from '../email/mail-user.ts'
+import { deedOf, mailTo, proofOf } from '../email/mail-to.ts'
 import { requireMail } from '../email/require-mail.ts'
-import { deleteEmailTokens } from '../email/token-queries.ts'
+import { deleteEmailTokens } from '../email-tokens/queries.ts'
 import {
   type EmailProof,
   issueEmailToken,
   type OwnedToken,
   readEmailProof,
   useEmailToken,
-} from '../email/tokens.ts'
+} from '../email-tokens/tokens.ts'
 import { endUserSessions } from '../sessions/end-sessions.ts'
 import { issueTokens } from '../sessions/issue-tokens.ts'
 import { startSession } from '../sessions/start-session.ts'
@@ -43,7 +43,7 @@ export async function requestSignIn(context: Context, email: string, caller: Cal
     const token = { kind: 'sign_in', email: address, userId: user?.id, binding, asker } as const
     const issued = await issueEmailToken(context, trx, token)
     const data = { ...proofOf(context, 'sign_in', issued), ...deedOf(context, caller) }
-    await mailTo(context, trx, user, caller, { kind: 'sign_in', username: user?.username ?? '', data })
+    await mailTo(context, trx, user, { kind: 'sign_in', data }, caller)
   })
   return binding
 }
@@ -107,14 +107,11 @@ async function beginSession(context: Context, token: OwnedToken, caller: Caller)
  * a password of their own.
  */
 async function shutOutOthers(context: Context, trx: Db, user: User, caller: Caller): Promise<void> {
-  const { id: userId, username } = user
+  const { id: userId } = user
   await removePassword(trx, userId)
   await endUserSessions(context, trx, { userId, reason: 'email_verified', caller })
   await deleteEmailTokens(trx, userId, ['change_email', 'reset_password'])
   if (user.password_hash === null) return
-  await mailTo(context, trx, user, caller, {
-    kind: 'password_changed',
-    username,
-    data: deedOf(context, caller),
-  })
+  const data = deedOf(context, caller)
+  await mailTo(context, trx, user, { kind: 'password_changed', data }, caller)
 }

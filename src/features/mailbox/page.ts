@@ -1,3 +1,4 @@
+import { escapeHtml } from '../email/liquid-files.ts'
 import type { DeliveredMail } from './mailbox.ts'
 import { MAILBOX_PATH } from './mailbox.ts'
 
@@ -49,13 +50,3 @@ const page = (title: string, body: string): string => `<!doctype html>
 ${body}
 </html>
 `
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-}
-
-const escapeHtml = (text: string): string => text.replaceAll(/[&<>"']/g, (sign) => ENTITIES[sign] ?? sign)

@@ -2,10 +2,10 @@ import type { Context } from '../../context.ts'
 import type { Caller } from '../../core/caller.ts'
 import { Problem } from '../../core/problems.ts'
 import { recordEvent } from '../audit/events.ts'
-import { deedOf, mailTo, proofOf } from '../email/mail-user.ts'
+import { deedOf, mailTo, proofOf } from '../email/mail-to.ts'
 import { requireMail } from '../email/require-mail.ts'
-import { deleteEmailTokens } from '../email/token-queries.ts'
-import { type EmailProof, issueEmailToken, readEmailProof, useEmailToken } from '../email/tokens.ts'
+import { deleteEmailTokens } from '../email-tokens/queries.ts'
+import { type EmailProof, issueEmailToken, readEmailProof, useEmailToken } from '../email-tokens/tokens.ts'
 import { endUserSessions } from '../sessions/end-sessions.ts'
 import { lockUser, resetPasswordHash } from '../users/email-queries.ts'
 import { emailKey } from '../users/names.ts'
@@ -30,7 +30,7 @@ export async function requestPasswordReset(context: Context, email: string, call
       userId: user?.id,
     })
     const data = proofOf(context, 'reset_password', issued)
-    await mailTo(context, trx, user, caller, { kind: 'reset_password', username: user?.username ?? '', data })
+    await mailTo(context, trx, user, { kind: 'reset_password', data }, caller)
     const event = { type: 'user.password_reset_requested', userId: user?.id, caller } as const
     await recordEvent(trx, clock.now(), event)
   })
@@ -62,6 +62,6 @@ export async function resetPassword(
     await forgetFailures(context, trx, user)
     await recordEvent(trx, now, { type: 'user.password_reset', userId: user.id, caller })
     const data = deedOf(context, caller)
-    await mailTo(context, trx, user, caller, { kind: 'password_changed', username: user.username, data })
+    await mailTo(context, trx, user, { kind: 'password_changed', data }, caller)
   })
 }

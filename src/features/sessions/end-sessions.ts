@@ -4,7 +4,7 @@ import type { SessionId, UserId } from '../../core/ids.ts'
 import { Problem } from '../../core/problems.ts'
 import type { Db } from '../../database/tables.ts'
 import { recordEvent } from '../audit/events.ts'
-import { deleteAllEmailTokens } from '../email/token-queries.ts'
+import { deleteAllEmailTokens } from '../email-tokens/queries.ts'
 import { recordSessionsEnded } from './ended-events.ts'
 import {
   advanceAllSessionEpochs,

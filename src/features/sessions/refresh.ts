@@ -6,7 +6,7 @@ import { Problem, serverBusy } from '../../core/problems.ts'
 import type { Settings } from '../../core/settings.ts'
 import type { Session } from '../../database/tables.ts'
 import { recordEvent } from '../audit/events.ts'
-import { deedOf, mailTo } from '../email/mail-user.ts'
+import { deedOf, mailTo } from '../email/mail-to.ts'
 import { findUser } from '../users/queries.ts'
 import { revokeSession } from './ending-queries.ts'
 import { issueTokens, type TokenPair } from './issue-tokens.ts'
@@ -111,8 +111,7 @@ async function endReusedSession(context: Context, session: Session, caller: Call
     })
     const user = await findUser(trx, session.user_id)
     const data = deedOf(context, caller)
-    if (user)
-      await mailTo(context, trx, user, undefined, { kind: 'sessions_ended', username: user.username, data })
+    if (user) await mailTo(context, trx, user, { kind: 'refresh_token_reused', data })
   })
   throw new Problem('refresh_token_reused')
 }

@@ -5,15 +5,15 @@ import { isUniqueViolation } from '../../database/errors.ts'
 import type { Db, User } from '../../database/tables.ts'
 import { recordEvent } from '../audit/events.ts'
 import { linkTo } from '../email/links.ts'
-import { deedOf, mailTo, proofOf } from '../email/mail-user.ts'
-import { deleteEmailTokens, deleteLaterUndos } from '../email/token-queries.ts'
+import { deedOf, mailTo, proofOf } from '../email/mail-to.ts'
+import { deleteEmailTokens, deleteLaterUndos } from '../email-tokens/queries.ts'
 import {
   issueEmailToken,
   type OwnedToken,
   readEmailProof,
   refuseWantedBack,
   useEmailToken,
-} from '../email/tokens.ts'
+} from '../email-tokens/tokens.ts'
 import { forgetFailures, forgetGuesses } from '../passwords/throttle.ts'
 import { endUserSessions } from '../sessions/end-sessions.ts'
 import { lockUser, removePassword, replaceEmail } from './email-queries.ts'
@@ -32,15 +32,11 @@ export async function requestEmailChange(
   if (owner) {
     // Whose address it is learns of it, and who asked does not: what they asked for before has ended in both cases.
     const data = deedOf(context, caller)
-    await mailTo(context, trx, owner, undefined, {
-      kind: 'already_registered',
-      username: owner.username,
-      data,
-    })
+    await mailTo(context, trx, owner, { kind: 'already_registered', data })
   } else {
     const data = proofOf(context, 'confirm_new_email', issued)
     const to = { ...user, email }
-    await mailTo(context, trx, to, caller, { kind: 'confirm_new_email', username: user.username, data })
+    await mailTo(context, trx, to, { kind: 'confirm_new_email', data }, caller)
   }
   const event = { type: 'user.email_change_requested', userId: user.id, caller } as const
   await recordEvent(trx, context.clock.now(), event)
@@ -89,7 +85,7 @@ async function offerUndo(
   const { token, expiresAt } = await issueEmailToken(context, trx, undo)
   const url = linkTo(context.settings, 'undo', token)
   const data = { ...deedOf(context, caller), url, expiresAt, newEmail: user.email }
-  await mailTo(context, trx, before, caller, { kind: 'email_changed', username: user.username, data })
+  await mailTo(context, trx, before, { kind: 'email_changed', data }, caller)
 }
 
 /**
@@ -117,7 +113,7 @@ export async function undoEmailChange(context: Context, link: string, caller: Ca
       await recordEvent(trx, now, { type: 'user.email_change_undone', userId: user.id, caller })
       const issued = await issueEmailToken(context, trx, { kind: 'reset_password', email, userId: user.id })
       const data = proofOf(context, 'email_restored', issued)
-      await mailTo(context, trx, user, caller, { kind: 'email_restored', username: user.username, data })
+      await mailTo(context, trx, user, { kind: 'email_restored', data }, caller)
     }),
   )
 }

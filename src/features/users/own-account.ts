@@ -6,9 +6,9 @@ import { invalidField, Problem, serverBusy } from '../../core/problems.ts'
 import { isUniqueViolation } from '../../database/errors.ts'
 import type { User, UsersTable } from '../../database/tables.ts'
 import { type AuditEventType, recordEvent } from '../audit/events.ts'
-import { deedOf, mailTo } from '../email/mail-user.ts'
+import { deedOf, mailTo } from '../email/mail-to.ts'
 import { canMail } from '../email/require-mail.ts'
-import { deleteEmailTokens } from '../email/token-queries.ts'
+import { deleteEmailTokens } from '../email-tokens/queries.ts'
 import { deleteFailures, findFailures, releaseTry } from '../passwords/failure-queries.ts'
 import { checkNewPassword } from '../passwords/policy.ts'
 import {
@@ -217,19 +217,11 @@ async function storeChanges(
         // Who knew the old password may have asked for what was sent.
         await deleteEmailTokens(trx, userId, ['change_email', 'reset_password', 'sign_in'])
         const data = deedOf(context, caller)
-        await mailTo(context, trx, current, caller, {
-          kind: 'password_changed',
-          username: updated.username,
-          data,
-        })
+        await mailTo(context, trx, updated, { kind: 'password_changed', data }, caller)
       }
       if (columns.username !== undefined) {
         const data = deedOf(context, caller)
-        await mailTo(context, trx, updated, caller, {
-          kind: 'username_changed',
-          username: updated.username,
-          data,
-        })
+        await mailTo(context, trx, updated, { kind: 'username_changed', data }, caller)
       }
       if (pendingEmail !== undefined) {
         await requestEmailChange(context, trx, updated, { email: pendingEmail, caller })

@@ -1,7 +1,7 @@
 import type { Context } from '../../context.ts'
 import type { UserId } from '../../core/ids.ts'
 import { recordEvent } from '../audit/events.ts'
-import { deleteEmailTokens } from '../email/token-queries.ts'
+import { deleteEmailTokens } from '../email-tokens/queries.ts'
 import { endUserSessions } from '../sessions/end-sessions.ts'
 import { setUserActive } from './queries.ts'
 

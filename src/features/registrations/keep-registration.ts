@@ -1,19 +1,15 @@
 import type { Context } from '../../context.ts'
 import type { Caller } from '../../core/caller.ts'
-import { DAY } from '../../core/clock.ts'
 import { newId } from '../../core/ids.ts'
 import { Problem } from '../../core/problems.ts'
 import type { Db } from '../../database/tables.ts'
-import { deedOf, mailTo, proofOf } from '../email/mail-user.ts'
-import { insertRegistration, isNameHeld, type Registration } from '../email/registration-queries.ts'
-import { issueEmailToken } from '../email/tokens.ts'
+import { deedOf, mailTo, proofOf } from '../email/mail-to.ts'
+import { issueEmailToken, ttlMsOf } from '../email-tokens/tokens.ts'
 import { checkNewPassword } from '../passwords/policy.ts'
 import { refuseTaken } from '../users/create-user.ts'
 import { checkEmail, checkUsername, emailKey, usernameKey } from '../users/names.ts'
 import { findUserByEmail } from '../users/queries.ts'
-
-/** As long as what is sent for it. */
-const KEPT_FOR_MS = DAY
+import { insertRegistration, isNameHeld, type Registration } from './queries.ts'
 
 export type RegistrationRequest = { username: string; email: string; password: string; locale: string | null }
 
@@ -45,7 +41,7 @@ export async function keepRegistration(
       password_hash: passwordHash,
       locale: request.locale,
       created_at: now,
-      expires_at: now + KEPT_FOR_MS,
+      expires_at: now + ttlMsOf('register'),
     }
     if (!(await insertRegistration(trx, registration, now))) throw new Problem('username_taken')
     await tellAddress(context, trx, registration, caller)
@@ -64,10 +60,8 @@ async function tellAddress(
   const token = { kind: 'register', email, registrationId: owner ? undefined : registration.id } as const
   const data = proofOf(context, 'verify_email', await issueEmailToken(context, trx, token))
   if (owner) {
-    const deed = deedOf(context, caller)
-    const mail = { kind: 'already_registered', username: owner.username, data: deed } as const
-    await mailTo(context, trx, owner, undefined, mail)
+    await mailTo(context, trx, owner, { kind: 'already_registered', data: deedOf(context, caller) })
   } else {
-    await mailTo(context, trx, { username, email, locale }, caller, { kind: 'verify_email', username, data })
+    await mailTo(context, trx, { username, email, locale }, { kind: 'verify_email', data }, caller)
   }
 }

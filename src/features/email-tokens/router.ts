@@ -2,12 +2,12 @@ import type { Context } from '../../context.ts'
 import type { App } from '../../http/app-type.ts'
 import { acceptForms } from '../../http/body-parsers.ts'
 import type { Limits } from '../../http/limits.ts'
-import { admitCode, admitMail } from '../../http/mail-limits.ts'
-import { INPUT_PROBLEMS, NoContent, problems, success } from '../../http/schemas.ts'
+import { admitMail, admitProof } from '../../http/mail-limits.ts'
+import { FORM_OR_JSON, INPUT_PROBLEMS, NoContent, problems, success } from '../../http/schemas.ts'
 import { requestPasswordReset, resetPassword } from '../passwords/reset-password.ts'
 import { undoEmailChange } from '../users/change-email.ts'
 import { checkEmail } from '../users/names.ts'
-import { toEmailProof } from './read-proof.ts'
+import { toEmailProof } from './email-proof.ts'
 import {
   Accepted,
   EmailRequest,
@@ -17,8 +17,6 @@ import {
   VerifyEmailRequest,
 } from './schemas.ts'
 import { resendVerification, verifyEmail } from './verify-email.ts'
-
-const FORM_OR_JSON = ['application/x-www-form-urlencoded', 'application/json']
 
 const ASKING_PROBLEMS = [
   ...INPUT_PROBLEMS,
@@ -58,7 +56,7 @@ export async function emailRouter(app: App, context: Context, limits: Limits): P
     },
     async (request, reply) => {
       const { caller, body } = request
-      await admitCode(limits, { caller, reply }, body)
+      await admitProof(limits, { caller, reply }, body)
       return verifyEmail(context, toEmailProof(body), caller)
     },
   )
@@ -128,7 +126,7 @@ export async function emailRouter(app: App, context: Context, limits: Limits): P
     },
     async (request, reply) => {
       const { caller, body } = request
-      await admitCode(limits, { caller, reply }, body)
+      await admitProof(limits, { caller, reply }, body)
       await resetPassword(context, { proof: toEmailProof(body), password: body.new_password, caller })
       return reply.code(204).send(null)
     },
@@ -150,7 +148,7 @@ export async function emailRouter(app: App, context: Context, limits: Limits): P
     },
     async (request, reply) => {
       const { caller, body } = request
-      await admitCode(limits, { caller, reply }, {})
+      await admitProof(limits, { caller, reply }, {})
       await undoEmailChange(context, body.token, caller)
       return reply.code(204).send(null)
     },

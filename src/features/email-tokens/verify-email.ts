@@ -3,14 +3,14 @@ import type { Caller } from '../../core/caller.ts'
 import { Problem } from '../../core/problems.ts'
 import type { Db } from '../../database/tables.ts'
 import { recordEvent } from '../audit/events.ts'
+import { type Addressee, mailTo, proofOf } from '../email/mail-to.ts'
+import { canMail, requireMail } from '../email/require-mail.ts'
+import { confirmRegistration } from '../registrations/confirm-registration.ts'
+import { findOpenRegistration } from '../registrations/queries.ts'
 import { confirmNewEmail } from '../users/change-email.ts'
 import { lockUser, markEmailVerified } from '../users/email-queries.ts'
 import { emailKey } from '../users/names.ts'
 import { findUserByEmail } from '../users/queries.ts'
-import { confirmRegistration } from './confirm-registration.ts'
-import { type Addressee, mailTo, proofOf } from './mail-user.ts'
-import { findOpenRegistration } from './registration-queries.ts'
-import { canMail, requireMail } from './require-mail.ts'
 import {
   type EmailProof,
   issueEmailToken,
@@ -31,7 +31,7 @@ export async function sendVerification(
   if (!canMail(context)) return
   const issued = await issueEmailToken(context, trx, owner)
   const data = proofOf(context, 'verify_email', issued)
-  await mailTo(context, trx, to, caller, { kind: 'verify_email', username: to?.username ?? '', data })
+  await mailTo(context, trx, to, { kind: 'verify_email', data }, caller)
 }
 
 /**

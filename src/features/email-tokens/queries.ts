@@ -99,7 +99,8 @@ export async function hasUndo(
     .selectFrom('email_tokens')
     .select('id')
     .where('address_key', '=', addressKey)
-    .where('kind', '=', 'undo_email_change')
+    // As the index has it.
+    .where('kind', '=', sql.lit('undo_email_change'))
     .where('user_id', 'is distinct from', except)
     .where('consumed_at', 'is', null)
     .where('expires_at', '>', now)

@@ -13,7 +13,7 @@ import {
   hasUndo,
   putEmailToken,
   type StoredEmailToken,
-} from './token-queries.ts'
+} from './queries.ts'
 
 /** What a token that was sent to an address is good for, and how long. */
 const KINDS = {
@@ -26,6 +26,9 @@ const KINDS = {
 } as const satisfies Record<string, { ttlMs: number; hasCode: boolean }>
 
 export type EmailTokenKind = keyof typeof KINDS
+
+/** How long what is sent is good for. */
+export const ttlMsOf = (kind: EmailTokenKind): number => KINDS[kind].ttlMs
 
 const TOKEN_BYTES = 32
 const CODE_DIGITS = 6

@@ -1,12 +1,13 @@
 import type { Context } from '../../context.ts'
 import type { Caller } from '../../core/caller.ts'
+import { EMAIL_NOTICES } from '../../core/settings/email.ts'
 import type { Db } from '../../database/tables.ts'
+import type { IssuedToken } from '../email-tokens/tokens.ts'
 import { linkTo } from './links.ts'
 import { chooseLocale } from './locales.ts'
-import { LINK_OF, type Mail, NOTICE_OF } from './mails.ts'
+import { LINK_OF, type MailKind, type Message } from './mails.ts'
 import { queueMail } from './outbox.ts'
 import { canMail } from './require-mail.ts'
-import type { IssuedToken } from './tokens.ts'
 
 type MailContext = Pick<Context, 'settings' | 'clock' | 'templates' | 'outbox'>
 
@@ -17,23 +18,28 @@ export type Addressee = { id?: string; username: string; email: string; locale: 
  * Queues a mail in the caller's transaction, in the language of whom it is for; none where mails do not leave, or the
  * setting of notices leaves this one out.
  * @param to undefined for nobody, which costs the same
+ * @param caller whose language counts where the account has none; absent where they are not whom it is for
  */
 export async function mailTo(
   context: MailContext,
   trx: Db,
   to: Addressee | undefined,
-  caller: Caller | undefined,
-  mail: Mail,
+  message: Message,
+  caller?: Caller,
 ): Promise<void> {
   if (!canMail(context)) return
-  const notice = NOTICE_OF[mail.kind]
-  if (notice && !context.settings.email.notices.includes(notice)) return
+  if (isTurnedOff(context.settings, message.kind)) return
   const locale = chooseLocale(context.templates, {
     accountLocale: to?.locale ?? undefined,
     acceptLanguage: caller?.acceptLanguage,
   })
+  const mail = { ...message, username: to?.username ?? '' }
   await queueMail(context, trx, { to: to?.email ?? null, userId: to?.id ?? null, locale, mail })
 }
+
+/** Whether this is a notice that the settings leave out. */
+const isTurnedOff = ({ email }: Pick<Context['settings'], 'email'>, kind: MailKind): boolean =>
+  EMAIL_NOTICES.some((notice) => notice === kind && !email.notices.includes(notice))
 
 /** When it was done, and from where. */
 export const deedOf = ({ clock }: Pick<Context, 'clock'>, { ip, userAgent }: Caller) => ({
@@ -47,4 +53,4 @@ export const proofOf = (
   { settings }: Pick<Context, 'settings'>,
   kind: keyof typeof LINK_OF,
   { token, code, expiresAt }: IssuedToken,
-) => ({ url: linkTo(settings, LINK_OF[kind] ?? 'verify', token), code, expiresAt })
+) => ({ url: linkTo(settings, LINK_OF[kind], token), code, expiresAt })

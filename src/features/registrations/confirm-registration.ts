@@ -3,11 +3,11 @@ import type { Caller } from '../../core/caller.ts'
 import { newId } from '../../core/ids.ts'
 import { Problem, serverBusy } from '../../core/problems.ts'
 import { recordEvent } from '../audit/events.ts'
+import { type OwnedToken, useEmailToken } from '../email-tokens/tokens.ts'
 import { forgetGuesses } from '../passwords/throttle.ts'
 import { refuseTaken } from '../users/create-user.ts'
 import { insertUser } from '../users/queries.ts'
-import { endRegistration, findRegistration } from './registration-queries.ts'
-import { type OwnedToken, useEmailToken } from './tokens.ts'
+import { endRegistration, findRegistration } from './queries.ts'
 
 /**
  * Begins the account that waited for its address.

@@ -1,7 +1,7 @@
 import type { Context } from '../../context.ts'
 import { deleteInBatches } from '../../database/batches.ts'
-import { deleteExpiredRegistrations } from './registration-queries.ts'
-import { deleteExpiredEmailTokens } from './token-queries.ts'
+import { deleteExpiredRegistrations } from '../registrations/queries.ts'
+import { deleteExpiredEmailTokens } from './queries.ts'
 
 /** Deletes tokens and registrations that have expired. The signal ends it early. */
 export async function cleanUpEmailTokens(

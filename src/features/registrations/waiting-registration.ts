@@ -1,6 +1,6 @@
 import type { Context } from '../../context.ts'
-import { findOpenRegistration, type Registration } from '../email/registration-queries.ts'
 import { isEmailShaped, usernameKey } from '../users/names.ts'
+import { findOpenRegistration, type Registration } from './queries.ts'
 
 /**
  * Who registered with a name and has not verified their address yet. By an address nobody is found: whether an account has
