@@ -38,6 +38,26 @@ onEachDatabase('notices', ({ start }) => {
     assert.deepEqual(await mailing.deliver(), [])
   })
 
+  it('an IPv6 address is known by its network, an IPv4 one by itself', async () => {
+    const mailing = await startWithAda()
+    const { server } = mailing
+    const { userAgent } = elsewhere
+    const told = async (ip: string) => {
+      await server.login(credentials, { ip, userAgent })
+      return (await mailing.deliver()).length
+    }
+    assert.deepEqual(
+      [
+        await told('2001:db8::1'),
+        await told('2001:db8::ffff:2'),
+        await told('2001:db8:0:1::1'),
+        await told('192.0.2.1'),
+        await told('192.0.2.2'),
+      ],
+      [1, 0, 1, 1, 1],
+    )
+  })
+
   it('a device that carries its token is known wherever it is', async () => {
     const mailing = await startWithAda()
     const { server, ada } = mailing

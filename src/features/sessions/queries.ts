@@ -1,8 +1,9 @@
+import { isIPv6 } from 'node:net'
 import { type Expression, type ExpressionBuilder, sql } from 'kysely'
 import { type Caller, sameNetwork } from '../../core/caller.ts'
 import type { Timestamp } from '../../core/clock.ts'
 import type { SessionId, UserId } from '../../core/ids.ts'
-import { prepareRow } from '../../database/compiled.ts'
+import { prepareRow, prepareRows } from '../../database/compiled.ts'
 import { prepareLookup } from '../../database/lookups.ts'
 import type { Db, Session, Tables } from '../../database/tables.ts'
 
@@ -180,18 +181,35 @@ export function listLiveSessions(
     .execute()
 }
 
-/** More of one agent than anybody has. */
-const MOST_LOOKED_AT = 100
-
 /** Whether a user has, or lately had, a session of this agent from this network. */
 export async function hasSessionFrom(db: Db, userId: UserId, { ip, userAgent }: Caller): Promise<boolean> {
-  const rows = await db
-    .selectFrom('sessions')
-    .select('ip')
-    .distinct()
-    .where('user_id', '=', userId)
-    .where('user_agent', '=', userAgent)
-    .limit(MOST_LOOKED_AT)
-    .execute()
+  if (await findSessionFrom(db, { userId, userAgent, ip })) return true
+  // An IPv4 address is a network of its own.
+  if (!isIPv6(ip)) return false
+  const rows = await listAddresses(db, { userId, userAgent })
   return rows.some((row) => sameNetwork(row.ip, ip))
 }
+
+type Origin = { userId: UserId; userAgent: string }
+
+const findSessionFrom = prepareRow((db, { userId, userAgent, ip }: Origin & { ip: string }) =>
+  db
+    .selectFrom('sessions')
+    .select('id')
+    .where('user_id', '=', userId)
+    .where('user_agent', '=', userAgent)
+    .where('ip', '=', ip)
+    .limit(sql.lit(1)),
+)
+
+/** More of one agent than anybody has. */
+const MOST_ADDRESSES = 100
+
+const listAddresses = prepareRows((db, { userId, userAgent }: Origin) =>
+  db
+    .selectFrom('sessions')
+    .select('ip')
+    .where('user_id', '=', userId)
+    .where('user_agent', '=', userAgent)
+    .limit(sql.lit(MOST_ADDRESSES)),
+)
