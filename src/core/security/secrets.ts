@@ -53,4 +53,21 @@ export function open(key: Buffer, sealed: string, context: string): string | und
   }
 }
 
+/** What texts are sealed with, and those that were sealed while SECRET_KEY was another. */
+export type Secrets = Readonly<{ secretKey: string; secretKeyPrevious: string | undefined }>
+
+/** The same for whichever of the two secrets has sealed it, with the key for this purpose; undefined for neither. */
+export function openWithEither(
+  { secretKey, secretKeyPrevious }: Secrets,
+  label: KeyLabel,
+  sealed: string,
+  context: string,
+): { plaintext: string; isOfPrevious: boolean } | undefined {
+  for (const secret of [secretKey, secretKeyPrevious]) {
+    const plaintext = secret === undefined ? undefined : open(deriveKey(secret, label), sealed, context)
+    if (plaintext !== undefined) return { plaintext, isOfPrevious: secret !== secretKey }
+  }
+  return undefined
+}
+
 const encodeSealed = (bytes: Buffer): string => VERSION + bytes.toString('base64url')

@@ -1,14 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../../core/clock.ts'
-import { deriveKey, open, seal } from '../../core/security/secrets.ts'
-import type { Settings } from '../../core/settings.ts'
+import { deriveKey, openWithEither, type Secrets, seal } from '../../core/security/secrets.ts'
 import type { Db } from '../../database/tables.ts'
 import { BEGINNING, signHead } from './chain.ts'
 import { findChain, insertChain, updateChain } from './chain-queries.ts'
 
-type Secrets = Pick<Settings, 'secretKey' | 'secretKeyPrevious'>
-
 const KEY_BYTES = 32
+const LABEL = 'seal-audit-key'
 /** What the key is sealed for: it opens nowhere else. */
 const CONTEXT = 'audit-chain'
 
@@ -34,10 +32,8 @@ export async function findChainKey(db: Db, secrets: Secrets): Promise<Buffer | u
   return (await findKey(db, secrets))?.key
 }
 
-const sealingKey = (secretKey: string): Buffer => deriveKey(secretKey, 'seal-audit-key')
-
 const sealKey = (key: Buffer, { secretKey }: Secrets): string =>
-  seal(sealingKey(secretKey), key.toString('base64url'), CONTEXT)
+  seal(deriveKey(secretKey, LABEL), key.toString('base64url'), CONTEXT)
 
 /** @returns whether it was begun here */
 async function beginChain(db: Db, clock: Clock, secrets: Secrets): Promise<boolean> {
@@ -48,12 +44,9 @@ async function beginChain(db: Db, clock: Clock, secrets: Secrets): Promise<boole
 
 async function findKey(
   db: Db,
-  { secretKey, secretKeyPrevious }: Secrets,
+  secrets: Secrets,
 ): Promise<{ key: Buffer; isOfPrevious: boolean } | undefined> {
   const chain = await findChain(db)
-  if (!chain) return undefined
-  const current = open(sealingKey(secretKey), chain.sealed_key, CONTEXT)
-  if (current !== undefined) return { key: Buffer.from(current, 'base64url'), isOfPrevious: false }
-  const previous = secretKeyPrevious && open(sealingKey(secretKeyPrevious), chain.sealed_key, CONTEXT)
-  return previous ? { key: Buffer.from(previous, 'base64url'), isOfPrevious: true } : undefined
+  const opened = chain && openWithEither(secrets, LABEL, chain.sealed_key, CONTEXT)
+  return opened && { key: Buffer.from(opened.plaintext, 'base64url'), isOfPrevious: opened.isOfPrevious }
 }

@@ -1,7 +1,7 @@
 import { hostname, userInfo } from 'node:os'
 import type { Clock } from '../../core/clock.ts'
 import { StartupError } from '../../core/problems.ts'
-import type { Settings } from '../../core/settings.ts'
+import type { Secrets } from '../../core/security/secrets.ts'
 import type { Db } from '../../database/tables.ts'
 import { findChainKey, openChainKey } from './chain-key.ts'
 import { recordEvent } from './events.ts'
@@ -9,8 +9,6 @@ import { writeEventsAs } from './writer.ts'
 
 const FOREIGN_CHAIN_KEY =
   'The key of the audit log was sealed with another SECRET_KEY: set that one, or set it as SECRET_KEY_PREVIOUS'
-
-type Secrets = Pick<Settings, 'secretKey' | 'secretKeyPrevious'>
 
 /**
  * From now on this process writes events as the server. Begins the chain when there is none.

@@ -1,8 +1,7 @@
 import type { Context } from '../../context.ts'
 import { DAY } from '../../core/clock.ts'
 import { newId, type UserId } from '../../core/ids.ts'
-import { deriveKey, open, seal } from '../../core/security/secrets.ts'
-import type { Settings } from '../../core/settings.ts'
+import { deriveKey, openWithEither, type Secrets, seal } from '../../core/security/secrets.ts'
 import { deleteInBatches } from '../../database/batches.ts'
 import type { Db } from '../../database/tables.ts'
 import type { Mail } from './mails.ts'
@@ -10,6 +9,7 @@ import { countMails, deleteGivenUpMails, insertMail, type OutboxLoad } from './o
 
 /** How long those that were given up are kept, for whoever looks into it. */
 const KEPT_FOR_MS = 30 * DAY
+const LABEL = 'seal-outbox'
 
 /** What a process needs to put mails into the outbox and take them out. */
 export type Outbox = {
@@ -21,19 +21,14 @@ export type Outbox = {
   count(db: Db): Promise<void>
 }
 
-export function createOutbox({
-  secretKey,
-  secretKeyPrevious,
-}: Pick<Settings, 'secretKey' | 'secretKeyPrevious'>): Outbox {
-  const key = deriveKey(secretKey, 'seal-outbox')
-  const previousKey =
-    secretKeyPrevious === undefined ? undefined : deriveKey(secretKeyPrevious, 'seal-outbox')
+export function createOutbox(secrets: Secrets): Outbox {
+  const key = deriveKey(secrets.secretKey, LABEL)
   let counted: OutboxLoad = { waiting: 0, oldestAt: null, givenUp: 0 }
   return {
     seal: (id, mail) => seal(key, JSON.stringify(mail), id),
     open(id, sealed) {
-      const text = open(key, sealed, id) ?? (previousKey && open(previousKey, sealed, id))
-      return text === undefined ? undefined : JSON.parse(text)
+      const opened = openWithEither(secrets, LABEL, sealed, id)
+      return opened && JSON.parse(opened.plaintext)
     },
     load: () => counted,
     async count(db) {

@@ -1,11 +1,9 @@
 import type { Timestamp } from '../../core/clock.ts'
 import { createKeyring } from '../../core/security/keyring.ts'
-import type { Settings } from '../../core/settings.ts'
+import type { Secrets } from '../../core/security/secrets.ts'
 import type { Db } from '../../database/tables.ts'
 import { listSigningKeys, type StoredSigningKey } from './queries.ts'
 import { toSigningKey, unsealPrivateJwk } from './signing-keys.ts'
-
-type Secrets = Pick<Settings, 'secretKey' | 'secretKeyPrevious'>
 
 export type InspectedSigningKey = {
   kid: string
@@ -22,17 +20,13 @@ export async function inspectSigningKeys(db: Db, secrets: Secrets): Promise<Insp
   return (await listSigningKeys(db)).map((stored) => inspectSigningKey(stored, secrets))
 }
 
-function inspectSigningKey(
-  stored: StoredSigningKey,
-  { secretKey, secretKeyPrevious }: Secrets,
-): InspectedSigningKey {
+function inspectSigningKey(stored: StoredSigningKey, secrets: Secrets): InspectedSigningKey {
   const { kid, algorithm, created_at: createdAt } = stored
-  const current = unsealPrivateJwk(stored, secretKey)
-  const privateJwk =
-    current ?? (secretKeyPrevious === undefined ? undefined : unsealPrivateJwk(stored, secretKeyPrevious))
-  if (privateJwk === undefined) return { kid, algorithm, createdAt, sealedWith: 'another', isDamaged: false }
-  const sealedWith = current === undefined ? 'previous' : 'current'
-  return { kid, algorithm, createdAt, sealedWith, isDamaged: !canBeUsed(stored, privateJwk, secretKey) }
+  const opened = unsealPrivateJwk(stored, secrets)
+  if (!opened) return { kid, algorithm, createdAt, sealedWith: 'another', isDamaged: false }
+  const sealedWith = opened.isOfPrevious ? 'previous' : 'current'
+  const isDamaged = !canBeUsed(stored, opened.plaintext, secrets.secretKey)
+  return { kid, algorithm, createdAt, sealedWith, isDamaged }
 }
 
 function canBeUsed(stored: StoredSigningKey, privateJwk: string, secretKey: string): boolean {

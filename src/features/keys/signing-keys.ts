@@ -1,14 +1,14 @@
 import type { Clock } from '../../core/clock.ts'
 import { StartupError } from '../../core/problems.ts'
 import { generateSigningKey, type SigningKey } from '../../core/security/keyring.ts'
-import { deriveKey, open, seal } from '../../core/security/secrets.ts'
+import { deriveKey, openWithEither, type Secrets, seal } from '../../core/security/secrets.ts'
 import type { Settings } from '../../core/settings.ts'
 import type { Database } from '../../database/connection.ts'
 import type { Db } from '../../database/tables.ts'
 import { recordEvent } from '../audit/events.ts'
 import { insertSigningKey, listSigningKeys, resealSigningKey, type StoredSigningKey } from './queries.ts'
 
-type Secrets = Pick<Settings, 'secretKey' | 'secretKeyPrevious'>
+const LABEL = 'seal-private-keys'
 
 /**
  * The signing keys out of the database, newest last. Makes the first one of ALGORITHM, and seals anew with SECRET_KEY
@@ -41,14 +41,12 @@ async function openSigningKeys(db: Db, clock: Clock, settings: Secrets): Promise
   return keys
 }
 
-const sealingKey = (secretKey: string): Buffer => deriveKey(secretKey, 'seal-private-keys')
-
 async function storeSigningKey(db: Db, key: SigningKey, clock: Clock, { secretKey }: Secrets): Promise<void> {
   await insertSigningKey(db, {
     kid: key.kid,
     algorithm: key.algorithm,
     public_jwk: JSON.stringify(key.publicJwk),
-    sealed_private_jwk: seal(sealingKey(secretKey), JSON.stringify(key.privateJwk), key.kid),
+    sealed_private_jwk: seal(deriveKey(secretKey, LABEL), JSON.stringify(key.privateJwk), key.kid),
     created_at: clock.now(),
   })
   await recordEvent(db, clock.now(), { type: 'key.created', detail: describeKey(key) })
@@ -64,33 +62,28 @@ async function openSigningKey(
   db: Db,
   clock: Clock,
   stored: StoredSigningKey,
-  { secretKey, secretKeyPrevious }: Secrets,
+  secrets: Secrets,
 ): Promise<SigningKey> {
   const { kid } = stored
-  let privateJwk = unsealPrivateJwk(stored, secretKey)
-  if (privateJwk === undefined && secretKeyPrevious !== undefined) {
-    privateJwk = unsealPrivateJwk(stored, secretKeyPrevious)
-    if (privateJwk !== undefined) {
-      const sealed = seal(sealingKey(secretKey), privateJwk, kid)
-      await db.transaction().execute(async (trx) => {
-        await resealSigningKey(trx, kid, sealed)
-        await recordEvent(trx, clock.now(), { type: 'key.resealed', detail: describeKey(stored) })
-      })
-    }
-  }
-  if (privateJwk === undefined) {
+  const opened = unsealPrivateJwk(stored, secrets)
+  if (!opened) {
     throw new StartupError(
       `The signing key ${kid} was sealed with another SECRET_KEY: set that one, or set it as SECRET_KEY_PREVIOUS`,
     )
   }
-  return toSigningKey(stored, privateJwk)
+  if (opened.isOfPrevious) {
+    const sealed = seal(deriveKey(secrets.secretKey, LABEL), opened.plaintext, kid)
+    await db.transaction().execute(async (trx) => {
+      await resealSigningKey(trx, kid, sealed)
+      await recordEvent(trx, clock.now(), { type: 'key.resealed', detail: describeKey(stored) })
+    })
+  }
+  return toSigningKey(stored, opened.plaintext)
 }
 
 /** The private key as a JWK in JSON; undefined when it was sealed with another secret, or altered. */
-export const unsealPrivateJwk = (
-  { kid, sealed_private_jwk }: StoredSigningKey,
-  secretKey: string,
-): string | undefined => open(sealingKey(secretKey), sealed_private_jwk, kid)
+export const unsealPrivateJwk = ({ kid, sealed_private_jwk }: StoredSigningKey, secrets: Secrets) =>
+  openWithEither(secrets, LABEL, sealed_private_jwk, kid)
 
 export const toSigningKey = (
   { kid, algorithm, public_jwk }: StoredSigningKey,
