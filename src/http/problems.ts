@@ -63,6 +63,17 @@ function toProblem(error: FastifyError): Problem {
   return new Problem(isClients ? 'malformed_request' : 'internal_error', { cause: error })
 }
 
+/** What every reply to a problem has, whatever it looks like. */
+export function setProblem(
+  reply: FastifyReply,
+  { code, retryAfterSeconds }: Problem,
+  { metrics }: Pick<Told, 'metrics'>,
+): FastifyReply {
+  metrics.problem(code)
+  if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds))
+  return reply.code(PROBLEMS[code].status)
+}
+
 /** Writes down what went wrong, where it is more than a client's mistake. */
 export function logProblem({ log }: FastifyRequest, { code, cause, context }: Problem, error: Error): void {
   const { status } = PROBLEMS[code]
@@ -73,16 +84,15 @@ export function logProblem({ log }: FastifyRequest, { code, cause, context }: Pr
 function sendProblem(
   request: FastifyRequest,
   reply: FastifyReply,
-  { code, errors, retryAfterSeconds }: Problem,
-  { settings: { publicUrl }, metrics }: Told,
+  problem: Problem,
+  context: Told,
 ): FastifyReply {
-  metrics.problem(code)
+  const { code, errors } = problem
+  const { publicUrl } = context.settings
   const challenge = CHALLENGES[code]
   if (challenge) reply.header('www-authenticate', challenge)
-  if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds))
   const instance = toUriReference(pathOf(request.url))
-  return reply
-    .code(PROBLEMS[code].status)
+  return setProblem(reply, problem, context)
     .header('content-type', `${PROBLEM_MEDIA_TYPE}; charset=utf-8`)
     .serializer(JSON.stringify)
     .send(problemBody(code, { publicUrl, instance, requestId: request.id, errors }))

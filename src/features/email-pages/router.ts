@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Context } from '../../context.ts'
-import { PROBLEMS, Problem, type ProblemCode } from '../../core/problems.ts'
+import { Problem, type ProblemCode } from '../../core/problems.ts'
 import type { EmailLink } from '../../core/settings/email.ts'
 import type { App } from '../../http/app-type.ts'
 import { acceptForms } from '../../http/body-parsers.ts'
@@ -8,13 +8,14 @@ import { acceptCookies, readDeviceCookie, readSignInCookie } from '../../http/co
 import { deliverSignIn } from '../../http/deliver-tokens.ts'
 import type { Limits } from '../../http/limits.ts'
 import { admitProof } from '../../http/mail-limits.ts'
-import { logProblem } from '../../http/problems.ts'
+import { logProblem, setProblem } from '../../http/problems.ts'
 import { PAGE_PATHS } from '../email/links.ts'
 import { chooseLocale } from '../email/locales.ts'
-import { type Outcome, PASSWORD_REFUSALS, type Page, type PasswordRefusal } from '../email/pages.ts'
+import type { Outcome, Page } from '../email/pages.ts'
 import { renderPage } from '../email/render-page.ts'
 import { verifyEmail } from '../email-tokens/verify-email.ts'
 import { signInByMail } from '../magic-links/sign-in-by-mail.ts'
+import { PASSWORD_REFUSALS, type PasswordRefusal } from '../passwords/refusals.ts'
 import { resetPassword } from '../passwords/reset-password.ts'
 import { undoEmailChange } from '../users/change-email.ts'
 
@@ -83,9 +84,7 @@ export async function emailPagesRouter(app: App, context: Context, limits: Limit
       } catch (error) {
         if (!(error instanceof Problem)) throw error
         logProblem(request, error, error)
-        reply.code(PROBLEMS[error.code].status)
-        if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
-        context.metrics.problem(error.code)
+        setProblem(reply, error, context)
         const refusal = PASSWORD_REFUSALS.find((known) => known === error.context?.refusal)
         if (refusal && isToken(token)) return show(request, reply, formOf(kind, token, [refusal]))
         return show(request, reply, { kind: OUTCOMES[error.code] ?? 'unavailable' })

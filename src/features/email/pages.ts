@@ -1,6 +1,4 @@
-/** Why a new password is refused, as a page tells it. */
-export const PASSWORD_REFUSALS = ['length', 'characters', 'common', 'context', 'breached'] as const
-export type PasswordRefusal = (typeof PASSWORD_REFUSALS)[number]
+import type { PasswordRefusal } from '../passwords/refusals.ts'
 
 /** What a page's button posts, and where to. */
 type Form = {

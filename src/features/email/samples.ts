@@ -1,9 +1,10 @@
 import { DAY, HOUR, MINUTE, type Timestamp } from '../../core/clock.ts'
 import type { EmailLink } from '../../core/settings/email.ts'
 import type { Settings } from '../../core/settings.ts'
+import { PASSWORD_REFUSALS } from '../passwords/refusals.ts'
 import { linkTo, PAGE_PATHS } from './links.ts'
 import { LINK_OF, type Mail, type MailData, type MailKind } from './mails.ts'
-import { PASSWORD_REFUSALS, type Page } from './pages.ts'
+import type { Page } from './pages.ts'
 
 type LinkSettings = Pick<Settings, 'publicUrl' | 'email'>
 

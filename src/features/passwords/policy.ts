@@ -1,9 +1,9 @@
 import type { OperatorContext } from '../../context.ts'
 import { invalidField } from '../../core/problems.ts'
 import { passwordLength } from '../../core/security/passwords.ts'
-import type { PasswordRefusal } from '../email/pages.ts'
 import { isCommonPassword } from './common-passwords.ts'
 import { isMadeOfContextWords } from './context-words.ts'
+import type { PasswordRefusal } from './refusals.ts'
 
 export const PASSWORD_MAX_LENGTH = 256
 

@@ -7,7 +7,7 @@ import { requireMail } from '../email/require-mail.ts'
 import { deleteEmailTokens } from '../email-tokens/queries.ts'
 import { type EmailProof, issueEmailToken, readEmailProof, useEmailToken } from '../email-tokens/tokens.ts'
 import { endUserSessions } from '../sessions/end-sessions.ts'
-import { lockUser, resetPasswordHash } from '../users/email-queries.ts'
+import { resetPasswordHash } from '../users/email-queries.ts'
 import { emailKey } from '../users/names.ts'
 import { findUser, findUserByEmail } from '../users/queries.ts'
 import { checkNewPassword } from './policy.ts'
@@ -52,7 +52,6 @@ export async function resetPassword(
   const hash = await passwords.hash(password)
   await db.transaction().execute(async (trx) => {
     const now = clock.now()
-    await lockUser(trx, current.id)
     await useEmailToken(context, trx, token)
     const user = await resetPasswordHash(trx, { id: current.id, key: emailKey(token.email), hash, now })
     // The account has another address now, is disabled, or gone.
