@@ -4,6 +4,7 @@ import { DAY, HOUR, MINUTE, type Timestamp } from '../../core/clock.ts'
 import { newId, type UserId } from '../../core/ids.ts'
 import { Problem } from '../../core/problems.ts'
 import type { Db } from '../../database/tables.ts'
+import { lockUserRow } from '../users/email-queries.ts'
 import { emailKey } from '../users/names.ts'
 import {
   consumeEmailToken,
@@ -157,14 +158,16 @@ const isBoundTo = ({ binding_hash: hash }: StoredEmailToken, binding: string | u
   hash === null || (binding !== undefined && isSame(hash, sha256(binding)))
 
 /**
- * Uses a token up, in the transaction of what it is used for: of two at once, one wins.
+ * Uses a token up, in the transaction of what it is used for: of two at once, one wins. Its user's row is locked first, so that
+ * two of them, or a change by the user, never wait for each other.
  * @throws Problem `email_token_used`
  */
 export async function useEmailToken(
   { clock }: Pick<TokenContext, 'clock'>,
   trx: Db,
-  { id }: OwnedToken,
+  { id, user_id }: OwnedToken,
 ): Promise<void> {
+  if (user_id !== null) await lockUserRow(trx, user_id)
   if (!(await consumeEmailToken(trx, id, clock.now()))) throw new Problem('email_token_used')
 }
 

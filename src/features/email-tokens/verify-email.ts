@@ -8,7 +8,7 @@ import { canMail, requireMail } from '../email/require-mail.ts'
 import { confirmRegistration } from '../registrations/confirm-registration.ts'
 import { findOpenRegistration } from '../registrations/queries.ts'
 import { confirmNewEmail } from '../users/change-email.ts'
-import { lockUser, markEmailVerified } from '../users/email-queries.ts'
+import { markEmailVerified } from '../users/email-queries.ts'
 import { emailKey } from '../users/names.ts'
 import { findUserByEmail } from '../users/queries.ts'
 import {
@@ -80,7 +80,6 @@ export async function verifyEmail(context: Context, proof: EmailProof, caller: C
 function confirmEmail(context: Context, token: OwnedToken, caller: Caller): Promise<void> {
   const { db, clock } = context
   return db.transaction().execute(async (trx) => {
-    await lockUser(trx, token.owner)
     await useEmailToken(context, trx, token)
     const user = await markEmailVerified(trx, {
       id: token.owner,

@@ -20,7 +20,7 @@ import {
 import { endUserSessions } from '../sessions/end-sessions.ts'
 import { issueTokens } from '../sessions/issue-tokens.ts'
 import { startSession } from '../sessions/start-session.ts'
-import { lockUser, markEmailVerified, removePassword } from '../users/email-queries.ts'
+import { markEmailVerified, removePassword } from '../users/email-queries.ts'
 import { emailKey } from '../users/names.ts'
 import { findUser, findUserByEmail } from '../users/queries.ts'
 
@@ -81,7 +81,6 @@ async function beginSession(context: Context, token: OwnedToken, caller: Caller)
   const { id: userId, password_hash: passwordHash, session_epoch: sessionEpoch } = user
   return db.transaction().execute(async (trx) => {
     const now = clock.now()
-    await lockUser(trx, userId)
     await useEmailToken(context, trx, token)
     const current = await markEmailVerified(trx, { id: userId, key: emailKey(token.email), now })
     if (!current) throw new Problem('email_token_invalid')

@@ -16,7 +16,7 @@ import {
 } from '../email-tokens/tokens.ts'
 import { forgetFailures, forgetGuesses } from '../passwords/throttle.ts'
 import { endUserSessions } from '../sessions/end-sessions.ts'
-import { lockUser, removePassword, replaceEmail } from './email-queries.ts'
+import { removePassword, replaceEmail } from './email-queries.ts'
 import { emailKey } from './names.ts'
 import { findUser, findUserByEmail } from './queries.ts'
 
@@ -54,7 +54,6 @@ export async function confirmNewEmail(context: Context, token: OwnedToken, calle
   await refusingTaken(() =>
     db.transaction().execute(async (trx) => {
       const now = clock.now()
-      await lockUser(trx, before.id)
       await useEmailToken(context, trx, token)
       const change = {
         id: before.id,
@@ -99,7 +98,6 @@ export async function undoEmailChange(context: Context, link: string, caller: Ca
   await refusingTaken(() =>
     db.transaction().execute(async (trx) => {
       const now = clock.now()
-      await lockUser(trx, token.owner)
       await useEmailToken(context, trx, token)
       const { email } = token
       const key = emailKey(email)

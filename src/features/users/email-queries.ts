@@ -67,7 +67,7 @@ export async function removePassword(db: Db, id: UserId): Promise<void> {
   await db.updateTable('users').set({ password_hash: null, bcrypt_cost: null }).where('id', '=', id).execute()
 }
 
-/** First step of what uses a token and changes its user, so that two of them, or a change by the user, never wait for each other. */
-export async function lockUser(db: Db, id: UserId): Promise<void> {
+/** Keeps others from changing a user until the transaction ends. */
+export async function lockUserRow(db: Db, id: UserId): Promise<void> {
   await db.selectFrom('users').select('id').where('id', '=', id).forNoKeyUpdate().execute()
 }
