@@ -28,7 +28,8 @@ export async function admitMailTo(
   context: Pick<Context, 'settings'>,
   limits: Limits,
   limited: Limited,
-  { kind, email }: { kind: string; email: string },
+  kind: string,
+  email: string,
 ): Promise<void> {
   if (canMail(context)) await limits.take(limited, 'mail-account', [kind, emailKey(email)])
 }

@@ -274,6 +274,22 @@ onEachDatabase('the outbox', ({ start }) => {
     assert.deepEqual(left, Array(10).fill([null, null]))
   })
 
+  it('one recipient that the server hangs up on keeps no other from being sent at once', async () => {
+    const { server, mails, sender } = await startBoth()
+    mails.behave({ recipient: (address) => (address.startsWith('bad') ? 'cut' : undefined) })
+    await queue(server.context, { to: 'bad@example.com' })
+    for (let index = 0; index < 30; index += 1) {
+      await queue(server.context, { to: `good${index}@example.com` })
+    }
+    await sender.send()
+    assert.equal(mails.mails.length, 30)
+    assert.equal((await only(server)).recipient, 'bad@example.com')
+    assert.deepEqual(
+      sender.lines.filter(({ level }) => level === 'warn'),
+      [],
+    )
+  })
+
   it('hostile addresses reach nobody', async () => {
     const { server, mails, sender } = await startBoth()
     for (const to of [

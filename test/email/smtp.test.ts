@@ -7,7 +7,7 @@ import { type Certificate, createAuthority, createCertificate } from '../support
 import { RESET } from '../support/outbox.ts'
 import { type Behaviour, type SmtpOptions, startMailServer } from '../support/smtp.ts'
 
-const FROM = 'Postern <no-reply@auth.example.com>'
+const FROM = { name: 'Postern', address: 'no-reply@auth.example.com' }
 const ID = '01900000-0000-7000-8000-000000000001'
 /** Whatever a URL has to encode. */
 const CREDENTIALS = { name: 'ada@example.com', password: 'p@ss:w/rd#%? ü' }
@@ -46,8 +46,11 @@ describe('sending by SMTP', () => {
     return mailer
   }
 
-  const sendOnce = (t: TestContext, url: string, options?: { requireStartTls?: boolean; from?: string }) =>
-    open(t, url, options).send(LETTER, NEVER)
+  const sendOnce = (
+    t: TestContext,
+    url: string,
+    options?: { requireStartTls?: boolean; from?: typeof FROM },
+  ) => open(t, url, options).send(LETTER, NEVER)
 
   const probe = (url: string, requireStartTls = true) => {
     const server: SmtpServer = { kind: 'smtp', url, requireStartTls }
@@ -144,7 +147,7 @@ describe('sending by SMTP', () => {
 
   it('names, subjects, texts and addresses in any script arrive as they were', async (t) => {
     const server = await start(t)
-    const mailer = open(t, server.url(), { from: 'ログイン Wächter <no-reply@auth.example.com>' })
+    const mailer = open(t, server.url(), { from: { ...FROM, name: 'ログイン Wächter' } })
     for (const text of [
       'كلمة مرور جديدة',
       'パスワードの再設定',
@@ -165,7 +168,7 @@ describe('sending by SMTP', () => {
 
   it('an address alone is whom mails are from', async (t) => {
     const server = await start(t)
-    await sendOnce(t, server.url(), { from: 'no-reply@auth.example.com' })
+    await sendOnce(t, server.url(), { from: { ...FROM, name: '' } })
     assert.deepEqual(server.mails[0]?.from, { name: '', address: 'no-reply@auth.example.com' })
   })
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { after, before, it } from 'node:test'
 import { DAY, MINUTE } from '../../src/core/clock.ts'
 import { cleanUpEmailTokens } from '../../src/features/email-tokens/clean-up-tokens.ts'
-import { onEachDatabase, PASSWORD, type TestServer } from '../kit.ts'
+import { addUser } from '../../src/features/users/add-user.ts'
+import { API, onEachDatabase, PASSWORD, type TestServer } from '../kit.ts'
 import { deliverOne, post, proofIn, startMailing } from '../support/mails.ts'
 import { assertProblem, INVALID_CREDENTIALS } from '../support/replies.ts'
 import { startMailServer, type TestMailServer } from '../support/smtp.ts'
@@ -55,11 +56,21 @@ onEachDatabase('verifying an address', ({ start }) => {
     assert.equal((await signIn()).status, 200)
   })
 
-  it('the name is held meanwhile, also from who comes later, and free again after a day', async () => {
-    const { server } = await startStrict()
+  it('the name is held meanwhile, from whoever comes later or changes theirs, and free again after a day', async () => {
+    const mailing = await startStrict()
+    const { server } = mailing
+    assert.equal((await post(server, '/auth/register', person('bob'))).status, 202)
+    const { token } = proofIn(await deliverOne(mailing))
+    assert.equal((await post(server, '/auth/verify-email', { token })).status, 200)
+    const bob = await post(server, '/auth/login', { username: 'bob', password: PASSWORD })
+    const rename = (username: string) =>
+      server.call('PATCH', `${API}/users/me`, { json: { username }, token: String(bob.body.access_token) })
     assert.equal((await post(server, '/auth/register', person('ada'))).status, 202)
     const again = { ...person('ada'), email: 'other@example.com' }
-    assertProblem(await post(server, '/auth/register', again), { status: 400, code: 'username_taken' })
+    const taken = { status: 400, code: 'username_taken' } as const
+    assertProblem(await post(server, '/auth/register', again), taken)
+    await assert.rejects(addUser(server.context, again, { isSuperuser: false }), { code: 'username_taken' })
+    assertProblem(await rename('ADA'), taken)
     server.clock.advance(DAY)
     assert.equal((await post(server, '/auth/register', again)).status, 202)
   })

@@ -17,14 +17,16 @@ export type EmailNotice = (typeof EMAIL_NOTICES)[number]
 /** What links in mails are for. */
 export type EmailLink = 'verify' | 'reset' | 'undo' | 'sign_in'
 
+/** Whom mails are from; the name may be empty. */
+export type Sender = Readonly<{ name: string; address: string }>
+
 export type EmailSettings = Readonly<{
   /** How mails leave: by SMTP, into a mailbox in memory for developers, or not at all. */
   transport:
     | Readonly<{ kind: 'smtp'; url: string; requireStartTls: boolean }>
     | Readonly<{ kind: 'mailbox' }>
     | Readonly<{ kind: 'none' }>
-  /** RFC 5322 section 3.4: `Name <address>`, or the address alone. */
-  from: string
+  from: Sender
   /** Whether nobody gets a session before their address is verified. */
   requireVerification: boolean
   magicLinks: boolean
@@ -56,14 +58,13 @@ export const smtpUrl: Kind<string> = {
 
 const ADDRESS = /^[^\s@<>"(),:;\\[\]]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*$/
 
-/** Whom mails are from (RFC 5322 section 3.4). */
-export const sender: Kind<string> = {
+/** RFC 5322 section 3.4: `Name <address>`, or the address alone. */
+export const sender: Kind<Sender> = {
   expected: 'an address such as no-reply@example.com, or Name <no-reply@example.com>',
   parse(text) {
-    const [, name = '', bracketed] = /^([^<>\p{Cc}"]{0,100}?)\s*<([^<>]*)>$/u.exec(text) ?? []
-    const address = bracketed ?? text
+    const [, name = '', address = text] = /^([^<>\p{Cc}"]{0,100}?)\s*<([^<>]*)>$/u.exec(text) ?? []
     if (!ADDRESS.test(address)) throw new InvalidValue(`${quote(address)} is no address`)
-    return bracketed === undefined ? address : `${name} <${address}>`.trim()
+    return { name, address }
   },
 }
 
@@ -106,7 +107,7 @@ export function createEmailSettings(values: Values, publicUrl: string, directory
   const name = values.PROJECT_NAME.replaceAll(/[<>"]/g, '')
   return {
     transport: Object.freeze(chooseTransport(values)),
-    from: values.EMAIL_FROM ?? `${name} <no-reply@${hostname}>`,
+    from: Object.freeze(values.EMAIL_FROM ?? { name, address: `no-reply@${hostname}` }),
     requireVerification: values.REQUIRE_EMAIL_VERIFICATION,
     magicLinks: values.MAGIC_LINKS,
     notices: Object.freeze(values.EMAIL_NOTICES),

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { isLoopback } from '../../core/settings/addresses.ts'
 import type { CheckedSettings } from '../../core/settings.ts'
-import { domainOf, probeSmtp, type SmtpFault, senderOf } from '../../features/email/smtp.ts'
+import { domainOf, probeSmtp, type SmtpFault } from '../../features/email/smtp.ts'
 import { byGathering, defineGroup, Unusable } from '../check.ts'
 import type { Scene } from '../scene.ts'
 
@@ -34,7 +34,7 @@ async function gather(scene: Scene): Promise<MailFacts> {
     host,
     fault: await probeSmtp(transport),
     isInTheClear: !isEncrypted && !isLoopback(hostname),
-    domain: domainOf(senderOf(email.from).address).toLowerCase(),
+    domain: domainOf(email.from.address).toLowerCase(),
     publicUrl,
     links: linksOf(email, publicUrl),
   }

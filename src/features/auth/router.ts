@@ -78,7 +78,7 @@ export async function authRouter(app: App, context: Context, limits: Limits): Pr
       const { captcha_token: captchaToken, ...newUser } = request.body
       await limits.take({ caller, reply }, 'register-address', [addressOf(caller)])
       await limits.take({ caller, reply }, 'register-server', [])
-      await admitMailTo(context, limits, { caller, reply }, { kind: 'register', email: newUser.email })
+      await admitMailTo(context, limits, { caller, reply }, 'register', newUser.email)
       const pair = await register(context, newUser, { captchaToken, caller })
       if (!pair)
         return reply

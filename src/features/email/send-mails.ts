@@ -74,6 +74,7 @@ export function createMailSender(
     const stopping = delayAbort(signal, STOP_WITHIN_MS)
     const endsAt = performance.now() + BEGIN_WITHIN_MS
     let fault: string | undefined
+    let hasAccepted = false
     const takeNext = () => {
       const mayBegin = !signal.aborted && fault === undefined && performance.now() < endsAt
       return mayBegin ? mails.shift() : undefined
@@ -82,6 +83,7 @@ export function createMailSender(
       for (let mail = takeNext(); mail; mail = takeNext()) {
         const delivery = await deliver(mail, stopping.signal)
         if (delivery.outcome === 'unreachable') fault = delivery.code
+        if (delivery.outcome === 'accepted') hasAccepted = true
         await settle(context, log, { mail, until }, delivery)
       }
     }
@@ -89,7 +91,8 @@ export function createMailSender(
     const ends = await Promise.allSettled(lanes)
     stopping.end()
     if (mails.length > 0) await releaseMails(db, ids(mails), until)
-    if (!signal.aborted) keepCount(fault)
+    // What takes one mail can be used, however slow it is with another.
+    if (!signal.aborted) keepCount(hasAccepted ? undefined : fault)
     for (const end of ends) if (end.status === 'rejected') throw end.reason
   }
 

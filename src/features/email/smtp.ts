@@ -1,6 +1,6 @@
 import type { NodemailerError, SMTPPoolOptions, Transporter } from 'nodemailer'
 import { SECOND } from '../../core/clock.ts'
-import type { EmailSettings } from '../../core/settings/email.ts'
+import type { EmailSettings, Sender } from '../../core/settings/email.ts'
 import { within } from '../../core/within.ts'
 import type { Delivery, Letter, Mailer } from './letter.ts'
 
@@ -22,16 +22,10 @@ const ADDRESS = /^[^\s\p{Cc}@<>"(),:;\\[\]]+@[^\s\p{Cc}@<>"(),:;\\[\]]+$/u
 
 export type SmtpServer = Extract<EmailSettings['transport'], { kind: 'smtp' }>
 
-/** Name and address of EMAIL_FROM. */
-export function senderOf(from: string): { name: string; address: string } {
-  const [, name = '', address = from] = /^(.*?)\s*<([^<>]*)>$/u.exec(from) ?? []
-  return { name, address }
-}
-
 export const domainOf = (address: string): string => address.slice(address.lastIndexOf('@') + 1)
 
 /** Sends by SMTP over connections that stay open for a while. Nothing is loaded before the first mail. */
-export function createSmtpMailer(server: SmtpServer, from: string, withinMs = SEND_WITHIN_MS): Mailer {
+export function createSmtpMailer(server: SmtpServer, from: Sender, withinMs = SEND_WITHIN_MS): Mailer {
   let loading: Promise<Transporter> | undefined
   const load = () => {
     loading ??= openPool(server)
@@ -82,10 +76,10 @@ const optionsFor = ({ url, requireStartTls }: SmtpServer) =>
     disableUrlAccess: true,
   }) satisfies SMTPPoolOptions
 
-const toMessage = ({ id, to, createdAt, subject, text, html }: Letter, from: string) => ({
-  from: senderOf(from),
+const toMessage = ({ id, to, createdAt, subject, text, html }: Letter, from: Sender) => ({
+  from: { ...from },
   to: { name: '', address: to },
-  messageId: `<${id}@${domainOf(senderOf(from).address)}>`,
+  messageId: `<${id}@${domainOf(from.address)}>`,
   date: new Date(createdAt),
   subject,
   text,

@@ -24,7 +24,7 @@ export function confirmRegistration(context: Context, token: OwnedToken, caller:
     const row = { ...account, id: newId(), email_verified_at: now, bcrypt_cost: null, created_at: now }
     const user = await insertUser(trx, { ...row, is_active: true, is_superuser: false, updated_at: now })
     if (!user) {
-      await refuseTaken(trx, registration)
+      await refuseTaken({ db: trx, clock }, registration, id)
       throw serverBusy()
     }
     await endRegistration(trx, id, now)

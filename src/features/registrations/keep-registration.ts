@@ -9,7 +9,7 @@ import { checkNewPassword } from '../passwords/policy.ts'
 import { refuseTaken } from '../users/create-user.ts'
 import { checkEmail, checkUsername, emailKey, usernameKey } from '../users/names.ts'
 import { findUserByEmail } from '../users/queries.ts'
-import { insertRegistration, isNameHeld, type Registration } from './queries.ts'
+import { insertRegistration, type Registration } from './queries.ts'
 
 export type RegistrationRequest = { username: string; email: string; password: string; locale: string | null }
 
@@ -27,8 +27,7 @@ export async function keepRegistration(
   const username = checkUsername(request.username)
   const email = checkEmail(request.email)
   await checkNewPassword(context, { username, email, password: request.password })
-  await refuseTaken(db, { username, email: undefined })
-  if (await isNameHeld(db, usernameKey(username), clock.now())) throw new Problem('username_taken')
+  await refuseTaken(context, { username, email: undefined })
   const passwordHash = await passwords.hash(request.password)
   await db.transaction().execute(async (trx) => {
     const now = clock.now()

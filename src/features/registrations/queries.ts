@@ -24,17 +24,6 @@ export async function insertRegistration(
   return stored !== undefined
 }
 
-/** Whether somebody is registering with the name, as it is compared. */
-export async function isNameHeld(db: Db, usernameKey: string, now: Timestamp): Promise<boolean> {
-  const row = await db
-    .selectFrom('registrations')
-    .select('id')
-    .where('username_key', '=', usernameKey)
-    .where('expires_at', '>', now)
-    .executeTakeFirst()
-  return row !== undefined
-}
-
 export function findRegistration(db: Db, id: string): Promise<Registration | undefined> {
   return db.selectFrom('registrations').selectAll().where('id', '=', id).executeTakeFirst()
 }

@@ -22,7 +22,7 @@ export async function createUser<T>(
   const { db, passwords } = context
   const checked = { username: checkUsername(newUser.username), email: checkEmail(newUser.email) }
   await checkNewPassword(context, { ...checked, password: newUser.password })
-  await refuseTaken(db, checked)
+  await refuseTaken(context, checked)
   const passwordHash = await passwords.hash(newUser.password)
   const { isSuperuser, locale = null } = newUser
   const outcome = await db.transaction().execute(async (trx) => {
@@ -31,24 +31,27 @@ export async function createUser<T>(
   })
   if (outcome) return outcome.value
   // Somebody else was first: say which of the two they took.
-  await refuseTaken(db, checked)
+  await refuseTaken(context, checked)
   throw serverBusy()
 }
 
 /**
  * Both are looked for at one instant: who loses to a user with the same name and address is told of the name.
+ * @param registrationId the registration that wants them, which holds its own name
  * @throws Problem `username_taken`, `email_taken`
  */
 export async function refuseTaken(
-  db: Db,
+  { db, clock }: Pick<OperatorContext, 'db' | 'clock'>,
   { username, email }: { username: string | undefined; email: string | undefined },
+  registrationId: string | null = null,
 ): Promise<void> {
   const keys = {
     username: username === undefined ? undefined : usernameKey(username),
     email: email === undefined ? undefined : emailKey(email),
   }
   // Nobody has an empty name.
-  const found = await findTaken(db, { username: keys.username ?? '', email: keys.email ?? '' })
+  const wanted = { username: keys.username ?? '', email: keys.email ?? '' }
+  const found = await findTaken(db, { ...wanted, now: clock.now(), registrationId })
   if (found.some(({ username_key }) => username_key === keys.username)) throw new Problem('username_taken')
   if (found.some(({ email_key }) => email_key === keys.email)) throw new Problem('email_taken')
 }

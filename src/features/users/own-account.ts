@@ -9,6 +9,7 @@ import { type AuditEventType, recordEvent } from '../audit/events.ts'
 import { deedOf, mailTo } from '../email/mail-to.ts'
 import { canMail } from '../email/require-mail.ts'
 import { deleteEmailTokens } from '../email-tokens/queries.ts'
+import { refuseWantedBack } from '../email-tokens/tokens.ts'
 import { deleteFailures, findFailures, releaseTry } from '../passwords/failure-queries.ts'
 import { checkNewPassword } from '../passwords/policy.ts'
 import {
@@ -176,17 +177,17 @@ async function verifyCurrentPassword(
 
 /** @throws Problem `username_taken`, `email_taken` */
 async function refuseTakenByOthers(
-  { db, settings }: Context,
+  context: Context,
   current: User,
   { username, email }: { username?: string | undefined; email?: string | undefined },
 ): Promise<void> {
   const isOtherName = username !== undefined && usernameKey(username) !== current.username_key
-  const isOtherEmail = email !== undefined && emailKey(email) !== current.email_key
-  await refuseTaken(db, {
-    username: isOtherName ? username : undefined,
-    // Where addresses are verified, nobody is told who has one.
-    email: isOtherEmail && !settings.email.requireVerification ? email : undefined,
-  })
+  // Where addresses are verified, nobody is told who has one.
+  const mayTell = !context.settings.email.requireVerification
+  const otherEmail =
+    mayTell && email !== undefined && emailKey(email) !== current.email_key ? email : undefined
+  await refuseTaken(context, { username: isOtherName ? username : undefined, email: otherEmail })
+  if (otherEmail !== undefined) await refuseWantedBack(context, otherEmail, current.id)
 }
 
 /** @returns undefined when the account changed, or its session ended, under the change */

@@ -1,4 +1,5 @@
 import type { ExpressionBuilder, Insertable, Updateable } from 'kysely'
+import { sql } from 'kysely'
 import type { Timestamp } from '../../core/clock.ts'
 import type { SessionId, UserId } from '../../core/ids.ts'
 import { prepareRow, prepareRows } from '../../database/compiled.ts'
@@ -28,12 +29,26 @@ export const findUserByEmail = prepareRow((db, user: { key: string }) =>
   db.selectFrom('users').selectAll().where('email_key', '=', user.key),
 )
 
-/** Who has the name or the address, both as they are compared. */
-export const findTaken = prepareRows((db, user: { username: string; email: string }) =>
+/** A name and an address, both as they are compared. */
+type Wanted = { username: string; email: string; now: Timestamp; registrationId: string | null }
+
+/**
+ * Which of the two somebody has; a name also who is registering with it, and whose address is not verified yet.
+ * @param wanted `registrationId` is the registration that wants them
+ */
+export const findTaken = prepareRows((db, wanted: Wanted) =>
   db
     .selectFrom('users')
     .select(['username_key', 'email_key'])
-    .where((eb) => eb.or([eb('username_key', '=', user.username), eb('email_key', '=', user.email)])),
+    .where((eb) => eb.or([eb('username_key', '=', wanted.username), eb('email_key', '=', wanted.email)]))
+    .unionAll(
+      db
+        .selectFrom('registrations')
+        .select(['username_key', sql<string>`''`.as('email_key')])
+        .where('username_key', '=', wanted.username)
+        .where('expires_at', '>', wanted.now)
+        .where('id', 'is distinct from', wanted.registrationId),
+    ),
 )
 
 /** The cost of the slowest bcrypt hash that is still stored; null when none is. One step in an index. */

@@ -64,7 +64,7 @@ export async function usersRouter(app: App, context: Context, limits: Limits): P
     if (changes.current_password !== undefined) await admitReauthentication(request, reply, current.id)
     else await limits.take({ caller, reply }, 'change-account', [current.id])
     if (changes.email !== undefined) {
-      await admitMailTo(context, limits, { caller, reply }, { kind: 'change', email: changes.email })
+      await admitMailTo(context, limits, { caller, reply }, 'change', changes.email)
     }
     const { user, pendingEmail } = await updateOwnAccount(context, { current, changes, caller })
     return { ...toProfile(user), ...(pendingEmail !== undefined && { pending_email: pendingEmail }) }

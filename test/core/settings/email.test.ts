@@ -52,11 +52,11 @@ test('settings: SMTP_URL is a server and nothing more, and is never shown', () =
 
 test('settings: EMAIL_FROM is one address, with a name or without', () => {
   const from = (text: string) => settingsOf({ EMAIL_FROM: text }).email.from
-  assert.equal(from('a@b.example'), 'a@b.example')
-  assert.equal(from('Ada & Co. <a@b.example>'), 'Ada & Co. <a@b.example>')
-  assert.equal(
+  assert.deepEqual(from('a@b.example'), { name: '', address: 'a@b.example' })
+  assert.deepEqual(from('Ada & Co. <a@b.example>'), { name: 'Ada & Co.', address: 'a@b.example' })
+  assert.deepEqual(
     settingsOf({ PUBLIC_URL: 'https://auth.example.com', PROJECT_NAME: 'A "B" <C>' }).email.from,
-    'A B C <no-reply@auth.example.com>',
+    { name: 'A B C', address: 'no-reply@auth.example.com' },
   )
   for (const wrong of ['nobody', 'a@b, c@d', 'Ada <a@b', '<a@b> x', 'a@b\r\nBcc: c@d', 'a b@c']) {
     assert.match(errorOf({ EMAIL_FROM: wrong }), /^ {2}EMAIL_FROM: /m, wrong)
