@@ -7,6 +7,7 @@ import { StartupError } from './core/problems.ts'
 import type { Settings } from './core/settings.ts'
 import { VERSION } from './core/version.ts'
 import { recordEvent } from './features/audit/events.ts'
+import { mailboxUrl } from './features/mailbox/mailbox.ts'
 import type { App } from './http/app-type.ts'
 import { startJobs } from './jobs.ts'
 import { stopOnSignal } from './stop.ts'
@@ -33,6 +34,7 @@ export async function startServer(settings: Settings, log: Logger, isFirst: bool
     const app = await createApp(context, log)
     const address = await listen(app, settings)
     if (isFirst) tellOfDocs(log, address, settings)
+    if (isFirst) tellOfMailbox(log, context)
     if (isFirst) void recordStart(context, log)
     flushCompileCache()
     const closeMetrics = await exposeMetrics(context, log).catch(async (error) => {
@@ -88,6 +90,10 @@ async function listen(app: App, { host, port }: Settings): Promise<string> {
 function tellOfDocs(log: Logger, address: string, { port, publicUrl, apiPrefix, database }: Settings): void {
   const docs = port === 0 ? `${address}/docs` : `${publicUrl}/docs`
   log.info({ docs, api: apiPrefix, database: database.kind }, `the API is documented at ${docs}`)
+}
+
+function tellOfMailbox(log: Logger, { mailbox, settings }: Context): void {
+  if (mailbox) log.info(`no mail leaves this machine: mails are shown at ${mailboxUrl(settings, mailbox)}`)
 }
 
 function listenFailure(error: unknown): string {

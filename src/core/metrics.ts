@@ -15,6 +15,7 @@ const REFRESH_FAILURES: Partial<Record<RefreshOutcome, string>> = {
 
 /** What mails are about: see `features/email/mails.ts`. */
 export const MAIL_KINDS = [
+  'confirm_registration',
   'verify_email',
   'already_registered',
   'reset_password',

@@ -30,6 +30,11 @@ export const PROBLEMS = {
     title: 'Asked for elsewhere',
     detail: 'This link works where it was asked for: open it there, or type the code there',
   },
+  registration_password_incorrect: {
+    status: 400,
+    title: 'Password of the registration incorrect',
+    detail: 'This is not the password that was registered with',
+  },
   email_not_verified: {
     status: 403,
     title: 'E-mail address not verified',

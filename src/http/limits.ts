@@ -59,6 +59,8 @@ export const LIMITS = {
   'mail-address': limit(30, HOUR, 'all nodes', { isTold: true }),
   'mail-address-account': limit(5, HOUR, 'all nodes'),
   'mail-account': limit(20, HOUR, 'all nodes'),
+  /** Those that somebody who is signed in has sent to new addresses. */
+  'mail-user': limit(10, HOUR, 'all nodes'),
   'mail-server': limit(100, SECOND, 'each process'),
   /** Links and codes that came in a mail, brought back. */
   'code-address': limit(30, 10 * MINUTE, 'all nodes', { isTold: true }),

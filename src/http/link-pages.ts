@@ -24,7 +24,7 @@ const OUTCOMES: Readonly<Partial<Record<ProblemCode, Outcome>>> = {
   too_many_requests: 'too_many_tries',
 }
 
-export type PageRequest = FastifyRequest<{
+type PageRequest = FastifyRequest<{
   Querystring: { token?: unknown }
   Body: Record<string, unknown> | undefined
 }>
@@ -33,11 +33,17 @@ export type PageRequest = FastifyRequest<{
 type Use = (request: PageRequest, reply: FastifyReply, token: string) => Promise<Outcome>
 
 /** Serves the page of a link: to look at, and to press its button. */
-export type ServePage = (kind: EmailLink, use: Use) => void
+type ServePage = (kind: EmailLink, use: Use) => void
 
 export function createPageServer(app: App, context: Context, limits: Limits): ServePage {
   const show = createShow(context)
   const formOf = createForms(context)
+  /** Where another password may do. */
+  const formAgain = (kind: EmailLink, token: string, { code, context }: Problem): Page | undefined => {
+    const refusal = PASSWORD_REFUSALS.find((known) => known === context?.refusal)
+    if (refusal) return formOf(kind, token, { refusals: [refusal] })
+    return code === 'registration_password_incorrect' ? formOf(kind, token, { isRefused: true }) : undefined
+  }
   return (kind, use) => {
     const hidden = { schema: { hide: true } }
     app.get<{ Querystring: { token?: unknown } }>(PAGE_PATHS[kind], hidden, async (request, reply) => {
@@ -55,9 +61,8 @@ export function createPageServer(app: App, context: Context, limits: Limits): Se
         if (!(error instanceof Problem)) throw error
         logProblem(request, error, error)
         setProblem(reply, error, context)
-        const refusal = PASSWORD_REFUSALS.find((known) => known === error.context?.refusal)
-        if (refusal && isToken(token)) return show(request, reply, formOf(kind, token, [refusal]))
-        return show(request, reply, { kind: OUTCOMES[error.code] ?? 'unavailable' })
+        const form = isToken(token) ? formAgain(kind, token, error) : undefined
+        return show(request, reply, form ?? { kind: OUTCOMES[error.code] ?? 'unavailable' })
       }
     })
   }
@@ -77,13 +82,14 @@ function createShow({ templates }: Context) {
   }
 }
 
+/** Why a password was not taken. */
+type Refused = { refusals?: PasswordRefusal[]; isRefused?: boolean }
+
 function createForms({ settings }: Context) {
   const base = new URL(settings.publicUrl).pathname.replace(/\/$/, '')
-  return (kind: EmailLink, token: string, refusals: PasswordRefusal[] = []): Page => {
-    const form = { action: `${base}${PAGE_PATHS[kind]}`, hidden: { token } }
-    return kind === 'reset'
-      ? { kind, ...form, minLength: settings.passwordMinLength, refusals }
-      : { kind, ...form }
+  return (kind: EmailLink, token: string, refused: Refused = {}): Page => {
+    const form = { action: `${base}${PAGE_PATHS[kind]}`, hidden: { token }, ...refused }
+    return kind === 'reset' ? { kind, ...form, minLength: settings.passwordMinLength } : { kind, ...form }
   }
 }
 

@@ -1,5 +1,3 @@
-import type { Context } from '../context.ts'
-import { canMail } from '../features/email/require-mail.ts'
 import { emailKey } from '../features/users/names.ts'
 import { addressOf, type Limited, type Limits } from './limits.ts'
 
@@ -7,7 +5,7 @@ import { addressOf, type Limited, type Limits } from './limits.ts'
  * Counts a mail that somebody asks for: for an account each kind by itself, for an address all together.
  * @throws Problem `too_many_requests`
  */
-export async function admitMail(
+export async function admitMailFrom(
   limits: Limits,
   limited: Limited,
   kind: string,
@@ -21,17 +19,16 @@ export async function admitMail(
 }
 
 /**
- * Counts a mail that comes of something else that somebody asks for, where mails are sent: for whom it is, not who asks.
+ * The same for a mail that comes of something else: by whom it is for, not who asks.
  * @throws Problem `too_many_requests`
  */
 export async function admitMailTo(
-  context: Pick<Context, 'settings'>,
   limits: Limits,
   limited: Limited,
   kind: string,
   email: string,
 ): Promise<void> {
-  if (canMail(context)) await limits.take(limited, 'mail-account', [kind, emailKey(email)])
+  await limits.take(limited, 'mail-account', [kind, emailKey(email)])
 }
 
 /**
@@ -41,10 +38,10 @@ export async function admitMailTo(
 export async function admitProof(
   limits: Limits,
   limited: Limited,
-  { email }: { email?: string | undefined },
+  { token, email }: { token?: string | undefined; email?: string | undefined },
 ): Promise<void> {
   await limits.take(limited, 'code-address', [addressOf(limited.caller)])
-  if (email !== undefined) {
+  if (email !== undefined && token === undefined) {
     await limits.take(limited, 'code-account', [emailKey(email)])
     await limits.take(limited, 'code-account-day', [emailKey(email)])
   }

@@ -52,7 +52,7 @@ test('settings: nothing set gives the documented defaults', () => {
     database: { kind: 'sqlite', file: '/nowhere/data/postern.db' },
     email: {
       transport: { kind: 'mailbox' },
-      from: 'Postern <no-reply@127.0.0.1>',
+      from: { name: 'Postern', address: 'no-reply@127.0.0.1' },
       requireVerification: false,
       magicLinks: false,
       notices: [

@@ -2,9 +2,11 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import axe from 'axe-core'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
+import { createCaller } from '../../src/core/caller.ts'
 import { renderPage } from '../../src/features/email/render-page.ts'
 import { SAMPLE_PAGES } from '../../src/features/email/samples.ts'
-import { startServer, type TestServer } from '../kit.ts'
+import { keepRegistration } from '../../src/features/registrations/keep-registration.ts'
+import { PASSWORD, startServer, type TestServer } from '../kit.ts'
 import { launchBrowser, withoutBrowser } from '../support/browser.ts'
 import { deliverOne, type Mailing, post, proofIn, startMailing } from '../support/mails.ts'
 import { startMailServer, type TestMailServer } from '../support/smtp.ts'
@@ -69,6 +71,23 @@ describe(`pages in Chromium${withoutBrowser ? ` (skipped: ${withoutBrowser})` : 
       await page.waitForURL(/\/email\/verify$/)
       assert.equal(await page.getByRole('button').count(), 0)
       assert.equal((await server.me(tokens.access_token)).body.email_verified, true)
+      await page.context().close()
+    })
+
+    it(`${how}: a registration is confirmed with its password, after one that is not it`, async () => {
+      const username = `lovelace${javaScriptEnabled ? 1 : 2}`
+      const person = { username, email: `${username}@example.com`, password: PASSWORD, locale: 'en' }
+      const caller = createCaller('127.0.0.1', 'agent', 'request')
+      await keepRegistration(server.context, person, { caller, admitMail: async () => {} })
+      const page = await visit(await nextLink(), { javaScriptEnabled })
+      await page.getByLabel('Password').fill('certainly another one')
+      await page.getByRole('button').click()
+      await page.getByRole('alert').waitFor()
+      await page.getByLabel('Password').fill(PASSWORD)
+      await page.getByRole('button').click()
+      await page.getByRole('alert').waitFor({ state: 'detached' })
+      await server.login(person)
+      await mailing.deliver()
       await page.context().close()
     })
 

@@ -3,6 +3,7 @@ import { after, before, it } from 'node:test'
 import { DAY } from '../../src/core/clock.ts'
 import { disableUser } from '../../src/features/users/set-active.ts'
 import { API, onEachDatabase, PASSWORD, type TestServer } from '../kit.ts'
+import { startLimited } from '../support/guesses.ts'
 import { deliverOne, post, proofIn, startMailing } from '../support/mails.ts'
 import { assertProblem, INVALID_CREDENTIALS } from '../support/replies.ts'
 import { type ReceivedMail, startMailServer, type TestMailServer } from '../support/smtp.ts'
@@ -200,6 +201,62 @@ onEachDatabase('a change of address', ({ start }) => {
     assertProblem(await post(server, '/auth/verify-email', { token: confirm.token }), taken)
     assert.equal((await post(server, '/auth/undo-email-change', { token: undo.token })).status, 204)
     assert.equal(await emailOf(server), ada.email)
+  })
+
+  it('nor by registering with it where addresses are verified, or at the moment of the change', async () => {
+    const mailing = await startWithAda()
+    const { server, ada, token } = mailing
+    await change(server, token, 'thief@example.org')
+    const confirm = proofIn(await deliverOne(mailing)).token
+    const junk = { username: 'junk', email: ada.email, password: PASSWORD }
+    const [, registered] = await Promise.all([
+      post(server, '/auth/verify-email', { token: confirm }),
+      post(server, '/auth/register', junk),
+    ])
+    assertProblem(registered, { status: 400, code: 'email_taken' })
+    await mailing.deliver()
+    await server.restart({ email: { ...server.settings.email, requireVerification: true } })
+    assert.equal((await post(server, '/auth/register', junk)).status, 202)
+    const proof = { token: proofIn(await deliverOne(mailing, ada.email)).token, password: PASSWORD }
+    assertProblem(await post(server, '/auth/verify-email', proof), { status: 400, code: 'email_taken' })
+  })
+
+  it('without the notice there is no way back, and the old address is free', async () => {
+    const mailing = await startWithAda({ EMAIL_NOTICES: 'none' })
+    const { server, ada, token } = mailing
+    await change(server, token, 'ada@example.org')
+    await post(server, '/auth/verify-email', { token: proofIn(await deliverOne(mailing)).token })
+    assert.deepEqual(await mailing.deliver(), [])
+    assert.equal((await server.register({ username: 'bob', email: ada.email })).email, ada.email)
+  })
+
+  it('another spelling of the same address is confirmed like any other', async () => {
+    const mailing = await startWithAda()
+    const { server, token } = mailing
+    for (const address of ['strasse@example.org', 'straße@example.org']) {
+      await change(server, token, address)
+      const confirm = proofIn(
+        (await mailing.deliver()).find(({ envelopeTo }) => envelopeTo.includes(address)) ??
+          assert.fail(address),
+      )
+      assert.equal((await post(server, '/auth/verify-email', { token: confirm.token })).status, 200)
+      assert.equal(await emailOf(server), address)
+      await mailing.deliver()
+    }
+  })
+
+  it('mails to new addresses are limited by who asks, whoever they are for', async () => {
+    const mailing = await startMailing((overrides) => startLimited(start, overrides), mails)
+    const { server } = mailing
+    const { tokens } = await server.register({ username: 'eve' })
+    const ask = (time: number) =>
+      server.call('PATCH', `${API}/users/me`, {
+        json: { email: `victim${time}@example.com`, current_password: PASSWORD },
+        token: tokens.access_token,
+        ip: `192.0.2.${time}`,
+      })
+    for (let time = 0; time < 10; time += 1) assert.equal((await ask(time)).status, 200)
+    assertProblem(await ask(10), { status: 429, code: 'too_many_requests' })
   })
 
   it('who takes their own old address back needs no undo for it', async () => {

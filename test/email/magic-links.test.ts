@@ -54,7 +54,7 @@ onEachDatabase('signing in by mail', ({ start }) => {
       })
       assertProblem(await post(server, redeem, { email: ada.email, code, ...binding }), {
         status: 400,
-        code: 'email_token_elsewhere',
+        code: 'email_token_invalid',
       })
     }
     assert.equal((await post(server, redeem, { token, request_token })).status, 200)
@@ -134,13 +134,35 @@ onEachDatabase('signing in by mail', ({ start }) => {
     assert.match((await deliverOne(mailing, mallory.email)).subject ?? '', /password/i)
   })
 
-  it('what somebody else asks for does not end what one has asked for', async () => {
+  it('what somebody else asks for, and guesses at, ends neither the link nor the code that one has asked for', async () => {
     const { server, ada, ask, deliver } = await startWithAda()
-    const mine = await ask()
-    const other = { ip: '198.51.100.9' }
-    assert.equal((await post(server, '/auth/sign-in-link', { email: ada.email }, other)).status, 202)
-    await deliver()
-    const { token, request_token } = mine
-    assert.equal((await post(server, redeem, { token, request_token })).status, 200)
+    for (const by of ['token', 'code'] as const) {
+      const mine = await ask()
+      const other = { ip: '198.51.100.9' }
+      const theirs = await post(server, '/auth/sign-in-link', { email: ada.email }, other)
+      assert.equal(theirs.status, 202)
+      await deliver()
+      for (const binding of [{}, { request_token: theirs.body.request_token }]) {
+        for (let time = 0; time < 6; time += 1) {
+          const guess = { email: ada.email, code: mine.code === '000000' ? '000001' : '000000', ...binding }
+          assertProblem(await post(server, redeem, guess, other), {
+            status: 400,
+            code: 'email_token_invalid',
+          })
+        }
+      }
+      const { token, code, request_token } = mine
+      const proof = by === 'token' ? { token } : { email: ada.email, code }
+      assert.equal((await post(server, redeem, { ...proof, request_token })).status, 200)
+    }
+  })
+
+  it('its code dies after five wrong tries of whoever asked for it', async () => {
+    const { server, ada, ask } = await startWithAda()
+    const { code, request_token } = await ask()
+    const bring = (given: string) => post(server, redeem, { email: ada.email, code: given, request_token })
+    const wrong = code === '000000' ? '000001' : '000000'
+    for (let time = 0; time < 5; time += 1) assert.equal((await bring(wrong)).status, 400)
+    assertProblem(await bring(code), { status: 400, code: 'email_token_invalid' })
   })
 })

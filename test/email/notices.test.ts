@@ -4,7 +4,7 @@ import { HOUR } from '../../src/core/clock.ts'
 import { EMAIL_NOTICES } from '../../src/core/settings/email.ts'
 import { API, onEachDatabase, PASSWORD } from '../kit.ts'
 import { guess, startLimited } from '../support/guesses.ts'
-import { deliverOne, proofIn, startMailing } from '../support/mails.ts'
+import { deliverOne, post, proofIn, startMailing } from '../support/mails.ts'
 import { startMailServer, type TestMailServer } from '../support/smtp.ts'
 
 const NEW_PASSWORD = 'another horse battery staple'
@@ -19,7 +19,8 @@ onEachDatabase('notices', ({ start }) => {
   const startWithAda = async (env: Record<string, string> = {}) => {
     const mailing = await startMailing((overrides) => startLimited(start, overrides), mails, env)
     const ada = await mailing.server.register({ username: 'ada' })
-    await mailing.deliver()
+    const { token } = proofIn(await deliverOne(mailing))
+    assert.equal((await post(mailing.server, '/auth/verify-email', { token })).status, 200)
     return { ...mailing, ada }
   }
   const credentials = { username: 'ada', password: PASSWORD }
@@ -35,6 +36,18 @@ onEachDatabase('notices', ({ start }) => {
     for (const part of ['198.51.100.7', 'Firefox', 'UTC'])
       assert.ok(mail.text?.includes(part), mail.text ?? '')
     await server.login(credentials, { ...elsewhere, ip: '198.51.100.7' })
+    assert.deepEqual(await mailing.deliver(), [])
+  })
+
+  it('an address that nobody has verified is told nothing: it may be that of a stranger', async () => {
+    const mailing = await startMailing((overrides) => startLimited(start, overrides), mails)
+    const { server } = mailing
+    const eve = await server.register({ username: 'eve', email: 'stranger@example.com' })
+    await mailing.deliver()
+    await server.login({ username: 'eve', password: PASSWORD }, elsewhere)
+    const json = { username: 'mallory', password: NEW_PASSWORD, current_password: PASSWORD }
+    const reply = await server.call('PATCH', `${API}/users/me`, { json, token: eve.tokens.access_token })
+    assert.equal(reply.status, 200, reply.text)
     assert.deepEqual(await mailing.deliver(), [])
   })
 

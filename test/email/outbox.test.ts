@@ -507,6 +507,7 @@ onEachDatabase('the outbox', ({ start }) => {
 
   it('every kind of mail has its count from the start', () => {
     const every: Record<MailKind, true> = {
+      confirm_registration: true,
       verify_email: true,
       already_registered: true,
       reset_password: true,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, it } from 'node:test'
-import { onEachDatabase, type Reply, type TestServer } from '../kit.ts'
+import { onEachDatabase, PASSWORD, type Reply, type TestServer } from '../kit.ts'
 import { deliverOne, type Mailing, post, proofIn, startMailing } from '../support/mails.ts'
 import { startMailServer, type TestMailServer } from '../support/smtp.ts'
 
@@ -70,6 +70,28 @@ onEachDatabase('the pages that links lead to', ({ start }) => {
     assert.equal((await server.me(ada.tokens.access_token)).body.email_verified, true)
     const again = isPage(await press(server, await open(server, verify.url)))
     assert.equal(again.status, 400)
+  })
+
+  it('a registration is confirmed with its password, and may be tried again on the spot', async () => {
+    const mailing = await startWithAda()
+    const { server } = mailing
+    await server.restart({ email: { ...server.settings.email, requireVerification: true } })
+    const bob = { username: 'bob', email: 'bob@example.com', password: PASSWORD }
+    assert.equal((await post(server, '/auth/register', bob)).status, 202)
+    const { url } = proofIn(await deliverOne(mailing, bob.email))
+    assert.match(url, /\/email\/register\?token=/)
+    const page = isPage(await open(server, url))
+    assert.match(
+      page.text,
+      /<input type="password" id="password" name="password" autocomplete="current-password"/,
+    )
+    for (const password of ['', 'certainly another one']) {
+      const refused = isPage(await press(server, page, { password }))
+      assert.equal(refused.status, 400)
+      assert.match(refused.text, /role="alert"/)
+    }
+    assert.equal((await press(server, page, { password: PASSWORD })).status, 200)
+    await server.login(bob)
   })
 
   it('[V6.2.6] [V6.2.7] [NIST63B-paste] a new password: it is masked, managers and paste work, and what is refused says why, and may be mended on the spot', async () => {

@@ -4,6 +4,7 @@ import { DAY, MINUTE } from '../../src/core/clock.ts'
 import { cleanUpEmailTokens } from '../../src/features/email-tokens/clean-up-tokens.ts'
 import { addUser } from '../../src/features/users/add-user.ts'
 import { API, onEachDatabase, PASSWORD, type TestServer } from '../kit.ts'
+import { startLimited } from '../support/guesses.ts'
 import { deliverOne, post, proofIn, startMailing } from '../support/mails.ts'
 import { assertProblem, INVALID_CREDENTIALS } from '../support/replies.ts'
 import { startMailServer, type TestMailServer } from '../support/smtp.ts'
@@ -51,7 +52,7 @@ onEachDatabase('verifying an address', ({ start }) => {
     assertProblem(byAddress, INVALID_CREDENTIALS)
 
     const { token } = proofIn(await deliverOne(mailing, ada.email))
-    const verified = await post(server, '/auth/verify-email', { token })
+    const verified = await post(server, '/auth/verify-email', { token, password: PASSWORD })
     assert.deepEqual(verified.body, { email: ada.email, purpose: 'register' })
     assert.equal((await signIn()).status, 200)
   })
@@ -61,7 +62,7 @@ onEachDatabase('verifying an address', ({ start }) => {
     const { server } = mailing
     assert.equal((await post(server, '/auth/register', person('bob'))).status, 202)
     const { token } = proofIn(await deliverOne(mailing))
-    assert.equal((await post(server, '/auth/verify-email', { token })).status, 200)
+    assert.equal((await post(server, '/auth/verify-email', { token, password: PASSWORD })).status, 200)
     const bob = await post(server, '/auth/login', { username: 'bob', password: PASSWORD })
     const rename = (username: string) =>
       server.call('PATCH', `${API}/users/me`, { json: { username }, token: String(bob.body.access_token) })
@@ -81,7 +82,7 @@ onEachDatabase('verifying an address', ({ start }) => {
     await post(server, '/auth/register', person('ada'))
     const { token } = proofIn(await deliverOne(mailing))
     const replies = await Promise.all(
-      Array.from({ length: 8 }, () => post(server, '/auth/verify-email', { token })),
+      Array.from({ length: 8 }, () => post(server, '/auth/verify-email', { token, password: PASSWORD })),
     )
     const statuses = replies.map(({ status }) => status)
     assert.equal(statuses.filter((status) => status === 200).length, 1, String(statuses))
@@ -248,6 +249,64 @@ onEachDatabase('verifying an address', ({ start }) => {
         code: 'email_token_invalid',
       })
     }
-    assert.equal((await post(server, '/auth/verify-email', { token: links[0] })).status, 200)
+    const first = { token: links[0], password: PASSWORD }
+    assert.equal((await post(server, '/auth/verify-email', first)).status, 200)
+  })
+
+  it('who confirms what somebody else has registered with their address makes no account of it', async () => {
+    const mailing = await startStrict()
+    const { server } = mailing
+    const email = 'ada@example.com'
+    await post(server, '/auth/register', { ...person('ada'), email })
+    const own = proofIn(await deliverOne(mailing, email))
+    const theirs = { username: 'ada_', email, password: 'the password of mallory' }
+    await post(server, '/auth/register', theirs)
+    await mailing.deliver()
+    // The code of her own has ended with that, and what she asks for again is about the newer one.
+    await post(server, '/auth/verify-email/resend', { email })
+    const { token, code } = proofIn(await deliverOne(mailing, email))
+    assertProblem(await post(server, '/auth/verify-email', { token }), {
+      status: 422,
+      code: 'validation_failed',
+      pointers: ['/password'],
+    })
+    for (const proof of [{ token }, { email, code }]) {
+      assertProblem(await post(server, '/auth/verify-email', { ...proof, password: PASSWORD }), {
+        status: 400,
+        code: 'registration_password_incorrect',
+      })
+    }
+    assert.deepEqual(await server.context.db.selectFrom('users').select('username').execute(), [])
+    const hers = { token: own.token, password: PASSWORD }
+    assert.equal((await post(server, '/auth/verify-email', hers)).status, 200)
+    const late = await post(server, '/auth/verify-email', { token, password: theirs.password })
+    assertProblem(late, { status: 400, code: 'email_taken' })
+  })
+
+  it('what is sent again ends with the registration', async () => {
+    const mailing = await startStrict()
+    const { server } = mailing
+    await post(server, '/auth/register', person('ada'))
+    await mailing.deliver()
+    server.clock.advance(DAY - 10 * MINUTE)
+    await post(server, '/auth/verify-email/resend', { email: 'ada@example.com' })
+    const { token } = proofIn(await deliverOne(mailing))
+    server.clock.advance(10 * MINUTE)
+    const reply = await post(server, '/auth/verify-email', { token, password: PASSWORD })
+    assertProblem(reply, { status: 400, code: 'email_token_invalid' })
+  })
+
+  it('who signs in again and again before their address is verified is sent 20 mails an hour, and no more', async () => {
+    const { server, deliver } = await startMailing((overrides) => startLimited(start, overrides), mails)
+    await server.register(person('ada'))
+    await deliver()
+    await server.restart({ email: { ...server.settings.email, requireVerification: true } })
+    for (let time = 0; time < 25; time += 1) {
+      const from = { ip: `192.0.2.${time}` }
+      const reply = await post(server, '/auth/login', { username: 'ada', password: PASSWORD }, from)
+      assertProblem(reply, { status: 403, code: 'email_not_verified' })
+      server.clock.advance(MINUTE)
+    }
+    assert.equal((await deliver()).length, 20)
   })
 })

@@ -15,7 +15,7 @@ export const EMAIL_NOTICES = [
 export type EmailNotice = (typeof EMAIL_NOTICES)[number]
 
 /** What links in mails are for. */
-export type EmailLink = 'verify' | 'reset' | 'undo' | 'sign_in'
+export type EmailLink = 'register' | 'verify' | 'reset' | 'undo' | 'sign_in'
 
 /** Whom mails are from; the name may be empty. */
 export type Sender = Readonly<{ name: string; address: string }>
@@ -92,7 +92,7 @@ export const linkUrl: Kind<string> = {
     if (!url || !isHttp || !/^https?:\/\/[^\s\\]+$/i.test(text)) {
       throw new InvalidValue(`${quote(text)} is not an https URL`)
     }
-    if (url.username !== '' || url.password !== '' || url.host.includes('token')) {
+    if (url.username !== '' || url.password !== '' || /^[^/]*\/\/[^/?#]*\{token\}/.test(text)) {
       throw new InvalidValue('the URL holds credentials, or the token before its path')
     }
     if (text.includes('{token}')) return text
@@ -134,6 +134,7 @@ function chooseTransport(values: Values) {
 
 function createLinkUrls(values: Values): EmailSettings['linkUrls'] {
   const urls = {
+    register: values.EMAIL_LINK_URL_REGISTER,
     verify: values.EMAIL_LINK_URL_VERIFY,
     reset: values.EMAIL_LINK_URL_RESET,
     undo: values.EMAIL_LINK_URL_UNDO,

@@ -148,7 +148,7 @@ export const VARIABLES = {
   SMTP_URL: variable(smtpUrl, {
     default: undefined,
     meaning:
-      'Server that mails are sent by: smtp://USER:PASSWORD@HOST:587, or smtps:// with TLS from the start. Without it mails are shown at /dev/mailbox, where HOST is a loopback address and the database SQLite; elsewhere none are sent. Or SMTP_URL_FILE.',
+      'Server that mails are sent by: smtp://USER:PASSWORD@HOST:587, or smtps:// with TLS from the start. Without it mails are shown on a page that the log tells, where HOST and PUBLIC_URL are loopback addresses and the database is SQLite; elsewhere none are sent. Or SMTP_URL_FILE.',
     secret: true,
   }),
   SMTP_STARTTLS: variable(boolean(), {
@@ -174,10 +174,14 @@ export const VARIABLES = {
     default: EMAIL_NOTICES.join(','),
     meaning: 'What people are told by mail without asking, with commas between them; none for nothing.',
   }),
-  EMAIL_LINK_URL_VERIFY: variable(linkUrl, {
+  EMAIL_LINK_URL_REGISTER: variable(linkUrl, {
     default: undefined,
     meaning:
-      'Page of the application for links that verify an address; {token} stands for the token, else it is added as ?token=. Default: a page of Postern.',
+      'Page of the application for links that confirm a registration, where the password is asked for; {token} stands for the token, else it is added as ?token=. Default: a page of Postern.',
+  }),
+  EMAIL_LINK_URL_VERIFY: variable(linkUrl, {
+    default: undefined,
+    meaning: 'The same for links that verify an address.',
   }),
   EMAIL_LINK_URL_RESET: variable(linkUrl, {
     default: undefined,

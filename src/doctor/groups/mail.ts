@@ -25,7 +25,10 @@ async function gather(scene: Scene): Promise<MailFacts> {
   const { email, publicUrl } = scene.settings()
   const { transport } = email
   if (transport.kind === 'mailbox') {
-    throw new Unusable('mail.set_up', 'SMTP_URL is not set: mails are shown at /dev/mailbox')
+    throw new Unusable(
+      'mail.set_up',
+      'SMTP_URL is not set: mails are shown to whoever knows where, which the log of the server tells',
+    )
   }
   if (transport.kind === 'none') throw new Unusable('mail.leaves', 'SMTP_URL is not set: no mail is sent')
   const { host, hostname, protocol } = new URL(transport.url)
@@ -46,7 +49,7 @@ function linksOf({ linkUrls }: CheckedSettings['email'], publicUrl: string): str
   return [...(urls.length < LINKS ? [publicUrl] : []), ...urls]
 }
 
-const LINKS = 4
+const LINKS = 5
 
 const isPublicName = (domain: string): boolean =>
   domain.includes('.') && isIP(domain) === 0 && !PRIVATE.test(domain)

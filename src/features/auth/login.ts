@@ -8,6 +8,7 @@ import type { DeviceClaims } from '../../core/security/tokens.ts'
 import type { Db, Session, User } from '../../database/tables.ts'
 import { type AuditEvent, recordEvent } from '../audit/events.ts'
 import { deedOf, mailTo } from '../email/mail-to.ts'
+import type { AdmitMail } from '../email/require-mail.ts'
 import { sendVerification } from '../email-tokens/verify-email.ts'
 import { type Claim, deleteFailures, releaseTry } from '../passwords/failure-queries.ts'
 import { admitTry, countFailure } from '../passwords/throttle.ts'
@@ -32,6 +33,8 @@ export type SignIn = {
   deviceToken?: string | undefined
   captchaToken?: string | undefined
   caller: Caller
+  /** Counts the mail that verifies an address. */
+  admitMail: AdmitMail
 }
 
 export type SignedIn = TokenPair & { device_token: string }
@@ -148,17 +151,29 @@ async function verifyUser(
     throw new Problem('inactive_user')
   }
   if (context.settings.email.requireVerification && user.email_verified_at === null) {
-    return askToVerify(context, user, signIn.caller)
+    return askToVerify(context, user, signIn)
   }
   return { ...user, password_hash: hash }
 }
 
 /** Who had an account before addresses had to be verified. */
-async function askToVerify(context: Context, user: User, caller: Caller): Promise<never> {
+async function askToVerify(
+  context: Context,
+  user: User,
+  { caller, admitMail }: Pick<SignIn, 'caller' | 'admitMail'>,
+): Promise<never> {
   const { db, clock } = context
   const { id: userId, email } = user
+  const isAdmitted = await admitMail(email).then(
+    () => true,
+    (error) => {
+      if (error instanceof Problem && error.code === 'too_many_requests') return false
+      throw error
+    },
+  )
   await db.transaction().execute(async (trx) => {
-    await sendVerification(context, trx, user, { kind: 'verify_email', email, userId }, caller)
+    const token = { kind: 'verify_email', email, userId } as const
+    if (isAdmitted) await sendVerification(context, trx, user, token, caller)
     await recordEvent(trx, clock.now(), failureEvent(userId, caller, { reason: 'email_not_verified' }))
   })
   throw new Problem('email_not_verified')

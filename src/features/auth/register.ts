@@ -3,6 +3,7 @@ import type { Caller } from '../../core/caller.ts'
 import { countOutcome } from '../../core/metrics.ts'
 import { recordEvent } from '../audit/events.ts'
 import { chooseLocale } from '../email/locales.ts'
+import { type AdmitMail, canMail } from '../email/require-mail.ts'
 import { refuseWantedBack } from '../email-tokens/tokens.ts'
 import { sendVerification } from '../email-tokens/verify-email.ts'
 import { forgetGuesses } from '../passwords/throttle.ts'
@@ -14,7 +15,12 @@ import { requireCaptcha } from './captcha.ts'
 import { issueDeviceToken } from './devices.ts'
 import type { SignedIn } from './login.ts'
 
-type Sender = { captchaToken?: string | undefined; caller: Caller }
+type Sender = {
+  captchaToken?: string | undefined
+  caller: Caller
+  /** Counts the mail to the address. */
+  admitMail: AdmitMail
+}
 
 /**
  * Creates an account and signs it in; where addresses have to be verified first, keeps it until that is done.
@@ -27,20 +33,28 @@ export const register = (context: Context, newUser: NewUser, sender: Sender): Pr
 async function admitAndRegister(
   context: Context,
   newUser: NewUser,
-  { captchaToken, caller }: Sender,
+  sender: Sender,
 ): Promise<SignedIn | undefined> {
+  const { captchaToken, caller } = sender
   await requireCaptcha(context, captchaToken, caller)
   const { acceptLanguage } = caller
   const locale = acceptLanguage === undefined ? null : chooseLocale(context.templates, { acceptLanguage })
   const request = { ...newUser, locale }
-  if (!context.settings.email.requireVerification) return createAndSignIn(context, request, caller)
-  await keepRegistration(context, request, caller)
+  if (!context.settings.email.requireVerification) return createAndSignIn(context, request, sender)
+  await keepRegistration(context, request, sender)
   return undefined
 }
 
-async function createAndSignIn(context: Context, newUser: NewUser, caller: Caller): Promise<SignedIn> {
+async function createAndSignIn(
+  context: Context,
+  newUser: NewUser,
+  { caller, admitMail }: Sender,
+): Promise<SignedIn> {
   await refuseWantedBack(context, newUser.email)
-  const session = await createUser(context, { ...newUser, isSuperuser: false }, async (trx, user) => {
+  const admit = () => (canMail(context) ? admitMail(newUser.email) : Promise.resolve())
+  const session = await createUser(context, { ...newUser, isSuperuser: false, admit }, async (trx, user) => {
+    // Whoever moved their account away from the address has committed by now: the insertion waited for that.
+    await refuseWantedBack({ ...context, db: trx }, user.email)
     const { id: userId, password_hash: passwordHash, session_epoch: sessionEpoch } = user
     const session = await startSession(context, trx, {
       userId,

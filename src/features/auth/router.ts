@@ -78,8 +78,8 @@ export async function authRouter(app: App, context: Context, limits: Limits): Pr
       const { captcha_token: captchaToken, ...newUser } = request.body
       await limits.take({ caller, reply }, 'register-address', [addressOf(caller)])
       await limits.take({ caller, reply }, 'register-server', [])
-      await admitMailTo(context, limits, { caller, reply }, 'register', newUser.email)
-      const pair = await register(context, newUser, { captchaToken, caller })
+      const admitMail = (email: string) => admitMailTo(limits, { caller, reply }, 'register', email)
+      const pair = await register(context, newUser, { captchaToken, caller, admitMail })
       if (!pair)
         return reply
           .code(202)
@@ -124,7 +124,8 @@ export async function authRouter(app: App, context: Context, limits: Limits): Pr
       const { username: identifier, password, captcha_token: captchaToken } = request.body
       const deviceToken = request.body.device_token ?? readDeviceCookie(request)
       const admit = admitBy(limits, { caller, reply }, identifierKey(identifier))
-      const signIn = { identifier, password, deviceToken, captchaToken, caller }
+      const admitMail = (email: string) => admitMailTo(limits, { caller, reply }, 'verify', email)
+      const signIn = { identifier, password, deviceToken, captchaToken, caller, admitMail }
       const pair = await login(context, signIn, admit)
       return deliverSignIn(context, request, reply, pair, transport)
     },

@@ -18,12 +18,16 @@ export async function emailPagesRouter(app: App, context: Context, limits: Limit
   await acceptForms(app)
   await acceptCookies(app)
   const serve = createPageServer(app, context, limits)
+  serve('register', async ({ body, caller }, _reply, token) => {
+    await verifyEmail(context, { proof: { token }, password: passwordIn(body, 'password'), caller })
+    return 'verified'
+  })
   serve('verify', async ({ caller }, _reply, token) => {
-    await verifyEmail(context, { token }, caller)
+    await verifyEmail(context, { proof: { token }, caller })
     return 'verified'
   })
   serve('reset', async ({ body, caller }, _reply, token) => {
-    const password = typeof body?.new_password === 'string' ? body.new_password : ''
+    const password = passwordIn(body, 'new_password')
     await resetPassword(context, { proof: { token }, password, caller })
     return 'password_set'
   })
@@ -43,4 +47,9 @@ export async function emailPagesRouter(app: App, context: Context, limits: Limit
     await deliverSignIn(context, request, reply, await signInByMail(context, signIn), 'cookie')
     return 'signed_in'
   })
+}
+
+function passwordIn(body: Record<string, unknown> | undefined, name: string): string {
+  const password = body?.[name]
+  return typeof password === 'string' ? password : ''
 }

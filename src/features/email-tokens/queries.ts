@@ -7,7 +7,7 @@ export type StoredEmailToken = Selectable<EmailTokensTable>
 
 /**
  * Puts a token into its slot, in place of the one that was there. Of all that were sent to the address for this only its code
- * is good from now on, so that a guess is one at one code.
+ * is good from now on, so that a guess is one at one code; codes that are bound to who asked are told apart by that.
  */
 export async function putEmailToken(db: Db, row: Insertable<EmailTokensTable>): Promise<void> {
   await db
@@ -15,6 +15,7 @@ export async function putEmailToken(db: Db, row: Insertable<EmailTokensTable>): 
     .set({ code_mac: null })
     .where('address_key', '=', row.address_key)
     .where('code_mac', 'is not', null)
+    .where('binding_hash', 'is', null)
     .execute()
   await db
     .insertInto('email_tokens')
@@ -30,20 +31,25 @@ export function findEmailToken(db: Db, tokenHash: string): Promise<StoredEmailTo
   return db.selectFrom('email_tokens').selectAll().where('token_hash', '=', tokenHash).executeTakeFirst()
 }
 
-/** Counts a try against every code that it could be, and gives those that have a try left for it. */
+/**
+ * Counts a try against every code that it could be, and gives those that have a try left for it.
+ * @param tried `bindingHash` is of what the browser or client keeps: nobody else tries at its codes, nor uses them up
+ */
 export function countCodeTry(
   db: Db,
   {
     addressKeys,
+    bindingHash,
     mostFailures,
     now,
-  }: { addressKeys: readonly string[]; mostFailures: number; now: Timestamp },
+  }: { addressKeys: readonly string[]; bindingHash: string; mostFailures: number; now: Timestamp },
 ): Promise<StoredEmailToken[]> {
   return db
     .updateTable('email_tokens')
     .set({ code_failures: sql<number>`code_failures + 1` })
     .where('address_key', 'in', addressKeys)
     .where('code_mac', 'is not', null)
+    .where((eb) => eb.or([eb('binding_hash', 'is', null), eb('binding_hash', '=', bindingHash)]))
     .where('code_failures', '<', mostFailures)
     .where('consumed_at', 'is', null)
     .where('expires_at', '>', now)

@@ -2,7 +2,7 @@ import type { Context } from '../../context.ts'
 import type { App } from '../../http/app-type.ts'
 import { acceptForms } from '../../http/body-parsers.ts'
 import type { Limits } from '../../http/limits.ts'
-import { admitMail, admitProof } from '../../http/mail-limits.ts'
+import { admitMailFrom, admitProof } from '../../http/mail-limits.ts'
 import { FORM_OR_JSON, INPUT_PROBLEMS, NoContent, problems, success } from '../../http/schemas.ts'
 import { requestPasswordReset, resetPassword } from '../passwords/reset-password.ts'
 import { undoEmailChange } from '../users/change-email.ts'
@@ -46,18 +46,24 @@ export async function emailRouter(app: App, context: Context, limits: Limits): P
         consumes: FORM_OR_JSON,
         summary: 'Verify an address by what was sent there',
         description:
-          'Send the token of the link, or the address and the code. Begins the account that waits for it, marks the address as verified, or puts it in the place of the old one.',
+          'Send the token of the link, or the address and the code. Begins the account that waits for it, with the password that was registered: whoever reads the mail may be somebody else than who registered. Marks the address as verified, or puts it in the place of the old one.',
         body: VerifyEmailRequest,
         response: {
           200: success(VerifiedEmail, 'Verified'),
-          ...problems(...BRINGING_PROBLEMS, 'email_taken', 'username_taken', 'server_busy'),
+          ...problems(
+            ...BRINGING_PROBLEMS,
+            'registration_password_incorrect',
+            'email_taken',
+            'username_taken',
+            'server_busy',
+          ),
         },
       },
     },
     async (request, reply) => {
       const { caller, body } = request
       await admitProof(limits, { caller, reply }, body)
-      return verifyEmail(context, toEmailProof(body), caller)
+      return verifyEmail(context, { proof: toEmailProof(body), password: body.password, caller })
     },
   )
 
@@ -77,7 +83,7 @@ export async function emailRouter(app: App, context: Context, limits: Limits): P
     async (request, reply) => {
       const { caller } = request
       const email = checkEmail(request.body.email)
-      await admitMail(limits, { caller, reply }, 'verify', email)
+      await admitMailFrom(limits, { caller, reply }, 'verify', email)
       await resendVerification(context, email, caller)
       return reply
         .code(202)
@@ -101,7 +107,7 @@ export async function emailRouter(app: App, context: Context, limits: Limits): P
     async (request, reply) => {
       const { caller } = request
       const email = checkEmail(request.body.email)
-      await admitMail(limits, { caller, reply }, 'reset', email)
+      await admitMailFrom(limits, { caller, reply }, 'reset', email)
       await requestPasswordReset(context, email, caller)
       return reply.code(202).send({ detail: 'If an account has this address, a mail is on its way to it' })
     },

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { EmailField, NewPasswordField } from '../users/schemas.ts'
+import { EmailField, NewPasswordField, PasswordField } from '../users/schemas.ts'
 
 export const TokenField = Type.String({
   minLength: 1,
@@ -27,11 +27,22 @@ export const EmailRequest = Type.Object(
   { title: 'EmailRequest', additionalProperties: false },
 )
 
-export const VerifyEmailRequest = Type.Object(proofFields, {
-  title: 'VerifyEmailRequest',
-  additionalProperties: false,
-  examples: [{ email: 'ada@example.com', code: '482913' }],
-})
+export const VerifyEmailRequest = Type.Object(
+  {
+    ...proofFields,
+    password: Type.Optional(
+      Type.String({
+        ...PasswordField,
+        description: 'Of the registration, where an account begins with this',
+      }),
+    ),
+  },
+  {
+    title: 'VerifyEmailRequest',
+    additionalProperties: false,
+    examples: [{ email: 'ada@example.com', code: '482913' }],
+  },
+)
 
 export const VerifiedEmail = Type.Object(
   {

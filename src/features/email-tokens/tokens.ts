@@ -47,6 +47,8 @@ export type NewEmailToken = {
   registrationId?: string | undefined
   /** What the browser or client that asked keeps, where no other may use it. */
   binding?: string | undefined
+  /** Not good for longer than until then. */
+  notAfter?: Timestamp | undefined
   /** Who asked, where what one asks for does not end what another has. */
   asker?: string | undefined
 }
@@ -58,7 +60,7 @@ export type IssuedToken = { token: string; code: string; expiresAt: Timestamp }
 export async function issueEmailToken(
   { clock, pseudonym }: Pick<TokenContext, 'clock' | 'pseudonym'>,
   trx: Db,
-  { kind, email, userId, registrationId, binding, asker }: NewEmailToken,
+  { kind, email, userId, registrationId, binding, asker, notAfter = Number.POSITIVE_INFINITY }: NewEmailToken,
 ): Promise<IssuedToken> {
   const { ttlMs, hasCode } = KINDS[kind]
   const id = newId()
@@ -66,6 +68,7 @@ export async function issueEmailToken(
   const code = String(randomInt(10 ** CODE_DIGITS)).padStart(CODE_DIGITS, '0')
   const now = clock.now()
   const addressKey = addressKeyOf({ pseudonym }, kind, email)
+  const expiresAt = Math.min(now + ttlMs, notAfter)
   await putEmailToken(trx, {
     id,
     kind,
@@ -79,9 +82,9 @@ export async function issueEmailToken(
     email: userId === undefined && registrationId === undefined ? '' : email,
     binding_hash: binding === undefined ? null : sha256(binding),
     created_at: now,
-    expires_at: now + ttlMs,
+    expires_at: expiresAt,
   })
-  return { token, code, expiresAt: now + ttlMs }
+  return { token, code, expiresAt }
 }
 
 /** One for a user and a kind; one for each old address, so that a second change ends no way back to the first. */
@@ -131,7 +134,7 @@ export async function readEmailProof(
   const found =
     'token' in proof
       ? await findEmailToken(context.db, sha256(proof.token))
-      : await findByCode(context, proof, kinds)
+      : await findByCode(context, proof, kinds, binding)
   if (!found || !kinds.some((kind) => kind === found.kind)) throw new Problem('email_token_invalid')
   if (found.consumed_at !== null) throw new Problem('email_token_used')
   if (found.expires_at <= context.clock.now()) throw new Problem('email_token_invalid')
@@ -145,10 +148,16 @@ async function findByCode(
   context: TokenContext,
   { email, code }: { email: string; code: string },
   kinds: readonly EmailTokenKind[],
+  binding = '',
 ): Promise<StoredEmailToken | undefined> {
   const { db, clock, pseudonym } = context
   const addressKeys = kinds.map((kind) => addressKeyOf(context, kind, email))
-  const tries = await countCodeTry(db, { addressKeys, mostFailures: MOST_CODE_FAILURES, now: clock.now() })
+  const tries = await countCodeTry(db, {
+    addressKeys,
+    bindingHash: sha256(binding),
+    mostFailures: MOST_CODE_FAILURES,
+    now: clock.now(),
+  })
   const found = tries.filter(({ id, code_mac }) => isSame(code_mac ?? '', pseudonym('email-code', id, code)))
   for (const { id } of found) await giveBackCodeTry(db, id)
   return found[0]

@@ -7,6 +7,7 @@ import { type Addressee, mailTo, proofOf } from '../email/mail-to.ts'
 import { canMail, requireMail } from '../email/require-mail.ts'
 import { confirmRegistration } from '../registrations/confirm-registration.ts'
 import { findOpenRegistration } from '../registrations/queries.ts'
+import { sendRegistration } from '../registrations/send-registration.ts'
 import { confirmNewEmail } from '../users/change-email.ts'
 import { markEmailVerified } from '../users/email-queries.ts'
 import { emailKey } from '../users/names.ts'
@@ -52,26 +53,29 @@ export async function resendVerification(context: Context, email: string, caller
       const token = { kind: 'verify_email', email, userId: waits?.id } as const
       return sendVerification(context, trx, waits, token, caller)
     }
-    const token = { kind: 'register', email: registration.email, registrationId: registration.id } as const
-    return sendVerification(context, trx, withoutId(registration), token, caller)
+    return sendRegistration(context, trx, registration, caller)
   })
 }
-
-/** A registration is nobody's account yet. */
-const withoutId = ({ username, email, locale }: Addressee): Addressee => ({ username, email, locale })
 
 export type Verified = { purpose: 'register' | 'verify_email' | 'change_email'; email: string }
 
 const KINDS = ['register', 'verify_email', 'change_email'] as const
 
+type Verification = { proof: EmailProof; password?: string | undefined; caller: Caller }
+
 /**
  * Takes it that whoever brings the proof reads the mail of that address: begins the account that waits for it, or marks
  * the address as verified, or puts it in the place of the old one.
- * @throws Problem `email_token_invalid`, `email_token_used`, `email_taken`, `username_taken`
+ * @param verification `password` is that of the registration, where an account begins
+ * @throws Problem `email_token_invalid`, `email_token_used`, `email_taken`, `username_taken`, `validation_failed`,
+ *   `registration_password_incorrect`, `server_busy`
  */
-export async function verifyEmail(context: Context, proof: EmailProof, caller: Caller): Promise<Verified> {
+export async function verifyEmail(
+  context: Context,
+  { proof, password, caller }: Verification,
+): Promise<Verified> {
   const token = await readEmailProof(context, proof, KINDS)
-  if (token.kind === 'register') await confirmRegistration(context, token, caller)
+  if (token.kind === 'register') await confirmRegistration(context, { token, password, caller })
   else if (token.kind === 'change_email') await confirmNewEmail(context, token, caller)
   else await confirmEmail(context, token, caller)
   return { purpose: token.kind as Verified['purpose'], email: token.email }

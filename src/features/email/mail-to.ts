@@ -1,5 +1,6 @@
 import type { Context } from '../../context.ts'
 import type { Caller } from '../../core/caller.ts'
+import type { Timestamp } from '../../core/clock.ts'
 import { EMAIL_NOTICES } from '../../core/settings/email.ts'
 import type { Db } from '../../database/tables.ts'
 import type { IssuedToken } from '../email-tokens/tokens.ts'
@@ -12,11 +13,19 @@ import { canMail } from './require-mail.ts'
 type MailContext = Pick<Context, 'settings' | 'clock' | 'templates' | 'outbox'>
 
 /** Whom a mail is for. */
-export type Addressee = { id?: string; username: string; email: string; locale: string | null }
+export type Addressee = {
+  id?: string
+  username: string
+  email: string
+  /** Null, or absent, where nobody has shown that it is theirs. */
+  email_verified_at?: Timestamp | null
+  locale: string | null
+}
 
 /**
  * Queues a mail in the caller's transaction, in the language of whom it is for; none where mails do not leave, or the
- * setting of notices leaves this one out.
+ * setting of notices leaves this one out. Notices go to verified addresses alone: an unverified one may be anybody's, and
+ * nothing limits them.
  * @param to undefined for nobody, which costs the same
  * @param caller whose language counts where the account has none; absent where they are not whom it is for
  */
@@ -28,18 +37,20 @@ export async function mailTo(
   caller?: Caller,
 ): Promise<void> {
   if (!canMail(context)) return
-  if (isTurnedOff(context.settings, message.kind)) return
+  const isNotice = EMAIL_NOTICES.some((notice) => notice === message.kind)
+  if (isNotice && isTurnedOff(context.settings, message.kind)) return
+  const recipient = isNotice && !to?.email_verified_at ? null : (to?.email ?? null)
   const locale = chooseLocale(context.templates, {
     accountLocale: to?.locale ?? undefined,
     acceptLanguage: caller?.acceptLanguage,
   })
   const mail = { ...message, username: to?.username ?? '' }
-  await queueMail(context, trx, { to: to?.email ?? null, userId: to?.id ?? null, locale, mail })
+  await queueMail(context, trx, { to: recipient, userId: to?.id ?? null, locale, mail })
 }
 
-/** Whether this is a notice that the settings leave out. */
-const isTurnedOff = ({ email }: Pick<Context['settings'], 'email'>, kind: MailKind): boolean =>
-  EMAIL_NOTICES.some((notice) => notice === kind && !email.notices.includes(notice))
+/** Whether the settings leave out this notice. */
+export const isTurnedOff = ({ email }: Pick<Context['settings'], 'email'>, kind: MailKind): boolean =>
+  !email.notices.some((notice) => notice === kind)
 
 /** When it was done, and from where. */
 export const deedOf = ({ clock }: Pick<Context, 'clock'>, { ip, userAgent }: Caller) => ({

@@ -9,7 +9,9 @@ type Proof = { url: string; code: string; expiresAt: Timestamp }
 
 /** What each mail tells, beside the name of whom it is for. */
 export type MailData = {
-  /** Confirms the address of somebody who registers, or has registered. */
+  /** Confirms the address of somebody who registers, and whose account begins with that. */
+  confirm_registration: Proof
+  /** Confirms the address of an account. */
   verify_email: Proof
   /** Somebody registers with an address that has an account: to its owner. */
   already_registered: Deed
@@ -39,6 +41,7 @@ export type Mail = Message & { username: string }
 
 /** What the link of a mail is for. */
 export const LINK_OF = {
+  confirm_registration: 'register',
   verify_email: 'verify',
   confirm_new_email: 'verify',
   reset_password: 'reset',

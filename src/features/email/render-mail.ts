@@ -30,6 +30,7 @@ const MAX_SUBJECT = 250
 
 /** Mails that whoever enters an address can have sent there. */
 const ASKED_FOR: ReadonlySet<MailKind> = new Set([
+  'confirm_registration',
   'verify_email',
   'reset_password',
   'confirm_new_email',

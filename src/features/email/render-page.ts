@@ -40,11 +40,27 @@ function describeForm(page: Extract<Page, { action: string }>, say: Say) {
       value: withoutIsolates(value),
     })),
     button: say('button'),
-    password: page.kind === 'reset' ? describePassword(page, say) : null,
+    password: describePassword(page, say),
   }
 }
 
-const describePassword = ({ minLength, refusals = [] }: Extract<Page, { kind: 'reset' }>, say: Say) => ({
+function describePassword(page: Extract<Page, { action: string }>, say: Say) {
+  if (page.kind === 'reset') return describeNewPassword(page, say)
+  if (page.kind !== 'register') return null
+  return {
+    name: 'password',
+    autocomplete: 'current-password',
+    label: say('label'),
+    hint: null,
+    min_length: 1,
+    refused: page.isRefused ? say('refused') : null,
+    refusals: [],
+  }
+}
+
+const describeNewPassword = ({ minLength, refusals = [] }: Extract<Page, { kind: 'reset' }>, say: Say) => ({
+  name: 'new_password',
+  autocomplete: 'new-password',
   label: say('label'),
   hint: say('hint', { minimum: minLength }),
   min_length: minLength,

@@ -14,6 +14,7 @@ const deed = (at: Timestamp) => ({ at, ip: '203.0.113.7', userAgent: USER_AGENT 
 
 /** Each mail with made-up data, to look at and to try templates with. */
 const MAILS: { [Kind in MailKind]: (now: Timestamp, url: string) => MailData[Kind] } = {
+  confirm_registration: (now, url) => ({ url, code: '482913', expiresAt: now + DAY }),
   verify_email: (now, url) => ({ url, code: '482913', expiresAt: now + DAY }),
   already_registered: (now) => deed(now),
   reset_password: (now, url) => ({ url, code: '482913', expiresAt: now + HOUR }),
@@ -41,6 +42,8 @@ const form = (link: EmailLink) => ({ action: PAGE_PATHS[link], hidden: { token: 
 
 /** Every page, by what it shows. */
 export const SAMPLE_PAGES = {
+  register: { kind: 'register', ...form('register') },
+  register_refused: { kind: 'register', ...form('register'), isRefused: true },
   verify: { kind: 'verify', ...form('verify') },
   reset: { kind: 'reset', ...form('reset'), minLength: 15 },
   reset_refused: { kind: 'reset', ...form('reset'), minLength: 15, refusals: PASSWORD_REFUSALS },

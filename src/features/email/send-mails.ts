@@ -161,7 +161,7 @@ async function settle(context: Sending, log: Log, taken: Taken, delivery: Delive
   if (delivery.outcome === 'accepted') {
     await deleteMails(db, [id])
     metrics.mail(kind, 'sent')
-    if (mailbox) log.info({ mail: id, kind }, `a mail is shown at ${mailboxUrl(settings, id)}`)
+    if (mailbox) log.info({ mail: id, kind }, `a mail is shown at ${mailboxUrl(settings, mailbox, id)}`)
     return
   }
   const delay = jitter(doubled(FIRST_DELAY_MS, attempts, LONGEST_DELAY_MS))

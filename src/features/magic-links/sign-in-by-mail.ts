@@ -85,7 +85,7 @@ async function beginSession(context: Context, token: OwnedToken, caller: Caller)
     const current = await markEmailVerified(trx, { id: userId, key: emailKey(token.email), now })
     if (!current) throw new Problem('email_token_invalid')
     const isFirst = user.email_verified_at === null
-    if (isFirst) await shutOutOthers(context, trx, user, caller)
+    if (isFirst) await shutOutOthers(context, trx, current, caller)
     const session = await startSession(context, trx, {
       userId,
       passwordHash: isFirst ? null : passwordHash,

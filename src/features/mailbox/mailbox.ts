@@ -1,3 +1,4 @@
+import { newNonce } from '../../core/ids.ts'
 import { defaultPublicUrl } from '../../core/settings/addresses.ts'
 import type { Settings } from '../../core/settings.ts'
 import type { Mailer } from '../email/letter.ts'
@@ -21,6 +22,11 @@ export type DeliveredMail = {
 
 /** Takes the mails of a developer's server, and keeps the last of them in memory. */
 export type Mailbox = Mailer & {
+  /**
+   * Its address holds it, so that only who reads the log of this process knows where mails are: that a request comes from this
+   * machine says little where a proxy runs on it.
+   */
+  key: string
   /** Newest first. */
   list(): DeliveredMail[]
   find(id: string): DeliveredMail | undefined
@@ -28,15 +34,20 @@ export type Mailbox = Mailer & {
 
 export const MAILBOX_PATH = '/dev/mailbox'
 
-/** Where a mail is shown. With any free port, whoever reads it knows which it is. */
-export function mailboxUrl({ host, port }: Pick<Settings, 'host' | 'port'>, id: string): string {
+/** Where mails are shown, or the one with that id. With any free port, whoever reads it knows which it is. */
+export function mailboxUrl(
+  { host, port }: Pick<Settings, 'host' | 'port'>,
+  { key }: Pick<Mailbox, 'key'>,
+  id?: string,
+): string {
   const origin = port === 0 ? '' : defaultPublicUrl(host, port)
-  return `${origin}${MAILBOX_PATH}/${id}`
+  return [`${origin}${MAILBOX_PATH}`, key, ...(id === undefined ? [] : [id])].join('/')
 }
 
 export function createMailbox(): Mailbox {
   const mails = new Map<string, DeliveredMail>()
   return {
+    key: newNonce(),
     async send({ id, createdAt, to, mail, subject, text, html }) {
       const { url = null, code = null } = mail.data as { url?: string; code?: string }
       const queued_at = new Date(createdAt).toISOString()

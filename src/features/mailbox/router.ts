@@ -1,10 +1,11 @@
+import { timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Context } from '../../context.ts'
 import { Problem } from '../../core/problems.ts'
 import { isLoopback } from '../../core/settings/addresses.ts'
 import type { App } from '../../http/app-type.ts'
 import { MAILBOX_PATH } from './mailbox.ts'
-import { listPage, mailboxCsp, mailPage } from './page.ts'
+import { hintPage, listPage, mailboxCsp, mailPage } from './page.ts'
 
 /** What proxies add. */
 const FORWARDING_HEADERS = /^(?:forwarded|via|x-forwarded-.*|x-real-ip|.*-connecting-ip|true-client-ip)$/
@@ -22,16 +23,30 @@ export async function mailboxRouter(app: App, { mailbox, settings }: Context): P
     if (!isFromThisMachine(headers)) throw new Problem('not_found')
   })
 
-  app.get(MAILBOX_PATH, hidden, async ({ headers }, reply) => {
+  const requireKey = (key: string): void => {
+    const [given, known] = [Buffer.from(key), Buffer.from(mailbox.key)]
+    if (given.length !== known.length || !timingSafeEqual(given, known)) throw new Problem('not_found')
+  }
+  const base = `${MAILBOX_PATH}/${mailbox.key}`
+
+  app.get(MAILBOX_PATH, hidden, (_request, reply) => reply.headers(pageHeaders).send(hintPage()))
+
+  app.get<{ Params: { key: string } }>(`${MAILBOX_PATH}/:key`, hidden, async ({ headers, params }, reply) => {
+    requireKey(params.key)
     const mails = mailbox.list()
-    return wantsJson(headers) ? { mails } : reply.headers(pageHeaders).send(listPage(mails))
+    return wantsJson(headers) ? { mails } : reply.headers(pageHeaders).send(listPage(base, mails))
   })
 
-  app.get<{ Params: { id: string } }>(`${MAILBOX_PATH}/:id`, hidden, async ({ headers, params }, reply) => {
-    const mail = mailbox.find(params.id)
-    if (!mail) throw new Problem('not_found')
-    return wantsJson(headers) ? mail : reply.headers(pageHeaders).send(mailPage(mail))
-  })
+  app.get<{ Params: { key: string; id: string } }>(
+    `${MAILBOX_PATH}/:key/:id`,
+    hidden,
+    async ({ headers, params }, reply) => {
+      requireKey(params.key)
+      const mail = mailbox.find(params.id)
+      if (!mail) throw new Problem('not_found')
+      return wantsJson(headers) ? mail : reply.headers(pageHeaders).send(mailPage(base, mail))
+    },
+  )
 }
 
 function isFromThisMachine(headers: IncomingHttpHeaders): boolean {

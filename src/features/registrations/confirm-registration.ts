@@ -1,34 +1,49 @@
 import type { Context } from '../../context.ts'
 import type { Caller } from '../../core/caller.ts'
 import { newId } from '../../core/ids.ts'
-import { Problem, serverBusy } from '../../core/problems.ts'
+import { invalidField, Problem, serverBusy } from '../../core/problems.ts'
 import { recordEvent } from '../audit/events.ts'
-import { type OwnedToken, useEmailToken } from '../email-tokens/tokens.ts'
+import { type OwnedToken, refuseWantedBack, useEmailToken } from '../email-tokens/tokens.ts'
 import { forgetGuesses } from '../passwords/throttle.ts'
 import { refuseTaken } from '../users/create-user.ts'
 import { insertUser } from '../users/queries.ts'
-import { endRegistration, findRegistration } from './queries.ts'
+import { endRegistration, findRegistration, type Registration } from './queries.ts'
+
+type Confirmation = { token: OwnedToken; password: string | undefined; caller: Caller }
 
 /**
- * Begins the account that waited for its address.
- * @throws Problem `email_token_invalid`, `email_token_used`, and `email_taken` or `username_taken` when somebody else was first
+ * Begins the account that waited for its address. Whoever reads the mail may be somebody else than who registered: without
+ * the password they would make the account of who has it.
+ * @throws Problem `email_token_invalid`, `email_token_used`, `validation_failed`, `registration_password_incorrect`,
+ *   `server_busy`, and `email_taken` or `username_taken` when somebody else was first
  */
-export function confirmRegistration(context: Context, token: OwnedToken, caller: Caller): Promise<void> {
-  const { db, clock } = context
-  return db.transaction().execute(async (trx) => {
+export async function confirmRegistration(
+  context: Context,
+  { token, password, caller }: Confirmation,
+): Promise<void> {
+  const { db, clock, passwords } = context
+  const registration = await findRegistration(db, token.owner)
+  if (!registration) throw new Problem('email_token_invalid')
+  if (password === undefined) throw invalidField('/password', 'is needed: the one that was registered with')
+  if (!(await passwords.verify(registration.password_hash, password))) {
+    throw new Problem('registration_password_incorrect')
+  }
+  await db.transaction().execute(async (trx) => {
     const now = clock.now()
     await useEmailToken(context, trx, token)
-    const registration = await findRegistration(trx, token.owner)
-    if (!registration) throw new Problem('email_token_invalid')
-    const { id, expires_at: _, ...account } = registration
-    const row = { ...account, id: newId(), email_verified_at: now, bcrypt_cost: null, created_at: now }
-    const user = await insertUser(trx, { ...row, is_active: true, is_superuser: false, updated_at: now })
+    const user = await insertUser(trx, toUser(registration, now))
     if (!user) {
-      await refuseTaken({ db: trx, clock }, registration, id)
+      await refuseTaken({ db: trx, clock }, registration, registration.id)
       throw serverBusy()
     }
-    await endRegistration(trx, id, now)
+    await refuseWantedBack({ ...context, db: trx }, user.email)
+    await endRegistration(trx, registration.id, now)
     await forgetGuesses(context, trx, [user.username_key, user.email_key])
     await recordEvent(trx, now, { type: 'user.created', userId: user.id, caller })
   })
+}
+
+function toUser({ id: _, expires_at, ...account }: Registration, now: number) {
+  const dates = { email_verified_at: now, created_at: now, updated_at: now }
+  return { ...account, ...dates, id: newId(), bcrypt_cost: null, is_active: true, is_superuser: false }
 }

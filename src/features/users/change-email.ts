@@ -5,7 +5,7 @@ import { isUniqueViolation } from '../../database/errors.ts'
 import type { Db, User } from '../../database/tables.ts'
 import { recordEvent } from '../audit/events.ts'
 import { linkTo } from '../email/links.ts'
-import { deedOf, mailTo, proofOf } from '../email/mail-to.ts'
+import { deedOf, isTurnedOff, mailTo, proofOf } from '../email/mail-to.ts'
 import { deleteEmailTokens, deleteLaterUndos } from '../email-tokens/queries.ts'
 import {
   issueEmailToken,
@@ -29,7 +29,7 @@ export async function requestEmailChange(
 ): Promise<void> {
   const owner = await findUserByEmail(trx, { key: emailKey(email) })
   const issued = await issueEmailToken(context, trx, { kind: 'change_email', email, userId: user.id })
-  if (owner) {
+  if (owner && owner.id !== user.id) {
     // Whose address it is learns of it, and who asked does not: what they asked for before has ended in both cases.
     const data = deedOf(context, caller)
     await mailTo(context, trx, owner, { kind: 'already_registered', data })
@@ -50,7 +50,6 @@ export async function confirmNewEmail(context: Context, token: OwnedToken, calle
   const { db, clock } = context
   const before = await findUser(db, token.owner)
   if (!before) throw new Problem('email_token_invalid')
-  await refuseWantedBack(context, token.email, before.id)
   await refusingTaken(() =>
     db.transaction().execute(async (trx) => {
       const now = clock.now()
@@ -64,6 +63,7 @@ export async function confirmNewEmail(context: Context, token: OwnedToken, calle
       }
       const user = await replaceEmail(trx, change)
       if (!user) throw new Problem('email_token_invalid')
+      await refuseWantedBack({ ...context, db: trx }, token.email, user.id)
       // What was sent to the old address opens nothing any more, but the way back.
       await deleteEmailTokens(trx, user.id, ['verify_email', 'reset_password', 'sign_in'])
       await forgetGuesses(context, trx, [user.email_key])
@@ -79,7 +79,7 @@ async function offerUndo(
   { before, user, caller }: { before: User; user: User; caller: Caller },
 ): Promise<void> {
   // An address that was mistyped is somebody else's: they shall not get the account.
-  if (before.email_verified_at === null) return
+  if (before.email_verified_at === null || isTurnedOff(context.settings, 'email_changed')) return
   const undo = { kind: 'undo_email_change', email: before.email, userId: user.id } as const
   const { token, expiresAt } = await issueEmailToken(context, trx, undo)
   const url = linkTo(context.settings, 'undo', token)

@@ -12,17 +12,19 @@ type Finish<T> = (trx: Db, user: User & { password_hash: string }) => Promise<T>
 
 /**
  * Creates an account. All that is slow comes first; the account and what `finish` adds to it are stored together.
+ * @param newUser `admit` is asked once all is in order, before the password is hashed
  * @throws Problem `validation_failed`, `username_taken`, `email_taken`, `server_busy`
  */
 export async function createUser<T>(
   context: OperatorContext,
-  newUser: NewUser & { isSuperuser: boolean },
+  newUser: NewUser & { isSuperuser: boolean; admit?: () => Promise<void> },
   finish: Finish<T>,
 ): Promise<T> {
   const { db, passwords } = context
   const checked = { username: checkUsername(newUser.username), email: checkEmail(newUser.email) }
   await checkNewPassword(context, { ...checked, password: newUser.password })
   await refuseTaken(context, checked)
+  await newUser.admit?.()
   const passwordHash = await passwords.hash(newUser.password)
   const { isSuperuser, locale = null } = newUser
   const outcome = await db.transaction().execute(async (trx) => {

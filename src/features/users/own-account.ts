@@ -7,7 +7,7 @@ import { isUniqueViolation } from '../../database/errors.ts'
 import type { User, UsersTable } from '../../database/tables.ts'
 import { type AuditEventType, recordEvent } from '../audit/events.ts'
 import { deedOf, mailTo } from '../email/mail-to.ts'
-import { canMail } from '../email/require-mail.ts'
+import { type AdmitMail, canMail } from '../email/require-mail.ts'
 import { deleteEmailTokens } from '../email-tokens/queries.ts'
 import { refuseWantedBack } from '../email-tokens/tokens.ts'
 import { deleteFailures, findFailures, releaseTry } from '../passwords/failure-queries.ts'
@@ -23,6 +23,7 @@ import { type Authenticated, getStandingSession } from '../sessions/authenticate
 import { endUserSessions } from '../sessions/end-sessions.ts'
 import { requestEmailChange } from './change-email.ts'
 import { refuseTaken } from './create-user.ts'
+import { lockUserRow } from './email-queries.ts'
 import { checkEmail, checkUsername, emailKey, usernameKey } from './names.ts'
 import { deleteOwnUser, type UserGuard, updateOwnUser } from './queries.ts'
 
@@ -32,6 +33,14 @@ export type AccountChanges = {
   password?: string
   locale?: string | null
   current_password?: string
+}
+
+export type AccountUpdate = {
+  current: Authenticated
+  changes: AccountChanges
+  caller: Caller
+  /** Counts the mail to the new address. */
+  admitMail: AdmitMail
 }
 
 /** The account as it is now, and the address that has yet to be confirmed. */
@@ -46,11 +55,12 @@ const MAX_ATTEMPTS = 3
  * Changes the caller's own account. A new password ends every other session; a new address has to be confirmed first, where
  * mails can be sent.
  * @throws Problem `validation_failed`, `current_password_incorrect`, `too_many_failures`, `reauthentication_required`,
- *   `username_taken`, `email_taken`, `server_busy`, and `access_token_invalid` when the session ended meanwhile
+ *   `username_taken`, `email_taken`, `too_many_requests`, `server_busy`, and `access_token_invalid` when the session ended
+ *   meanwhile
  */
 export async function updateOwnAccount(
   context: Context,
-  { current, changes, caller }: { current: Authenticated; changes: AccountChanges; caller: Caller },
+  { current, changes, caller, admitMail }: AccountUpdate,
 ): Promise<UpdatedAccount> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
     requireCurrentPassword(changes)
@@ -59,6 +69,7 @@ export async function updateOwnAccount(
     if (!columns && !pendingEmail) return { user: current, pendingEmail }
     const guard = await prove(context, current, changes, caller)
     await refuseTakenByOthers(context, current, { email: pendingEmail, ...columns })
+    if (pendingEmail !== undefined) await admitMail(pendingEmail)
     if (columns && changes.password !== undefined) {
       columns.password_hash = await context.passwords.hash(changes.password)
       columns.bcrypt_cost = null
@@ -205,6 +216,8 @@ async function storeChanges(
   const events = changeEvents(columns)
   try {
     return await context.db.transaction().execute(async (trx) => {
+      // What ended the session meanwhile has committed then, and the guard sees it.
+      await lockUserRow(trx, userId)
       const updated = await updateOwnUser(trx, guard, { updated_at: current.updated_at, ...columns })
       if (!updated) return undefined
       await forgetGuesses(context, trx, [columns.username_key, columns.email_key])

@@ -5,7 +5,7 @@ import type { UserId } from '../../core/ids.ts'
 import type { App } from '../../http/app-type.ts'
 import { currentSuperuser, currentUser } from '../../http/dependencies.ts'
 import { addressOf, type Limits } from '../../http/limits.ts'
-import { admitMailTo } from '../../http/mail-limits.ts'
+import { admitMailFrom } from '../../http/mail-limits.ts'
 import { AUTHENTICATION_PROBLEMS, INPUT_PROBLEMS, NoContent, problems, success } from '../../http/schemas.ts'
 import { deleteOwnAccount, updateOwnAccount } from './own-account.ts'
 import { toProfile } from './profile.ts'
@@ -63,10 +63,11 @@ export async function usersRouter(app: App, context: Context, limits: Limits): P
     const { body: changes, caller } = request
     if (changes.current_password !== undefined) await admitReauthentication(request, reply, current.id)
     else await limits.take({ caller, reply }, 'change-account', [current.id])
-    if (changes.email !== undefined) {
-      await admitMailTo(context, limits, { caller, reply }, 'change', changes.email)
+    const admitMail = async (email: string) => {
+      await limits.take({ caller, reply }, 'mail-user', [current.id])
+      await admitMailFrom(limits, { caller, reply }, 'change', email)
     }
-    const { user, pendingEmail } = await updateOwnAccount(context, { current, changes, caller })
+    const { user, pendingEmail } = await updateOwnAccount(context, { current, changes, caller, admitMail })
     return { ...toProfile(user), ...(pendingEmail !== undefined && { pending_email: pendingEmail }) }
   }
   app.put('/users/me', { schema: { ...updateSchema, operationId: 'replaceOwnProfile' } }, update)

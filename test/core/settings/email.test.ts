@@ -63,6 +63,12 @@ test('settings: EMAIL_FROM is one address, with a name or without', () => {
   }
 })
 
+test('settings: a page of the application may have any host', () => {
+  const linkUrl = 'https://tokens.example.com/reset'
+  assert.equal(settingsOf({ EMAIL_LINK_URL_RESET: linkUrl }).email.linkUrls.reset, `${linkUrl}?token={token}`)
+  assert.match(errorOf({ EMAIL_LINK_URL_RESET: 'https://{token}.example.com/' }), /EMAIL_LINK_URL_RESET/)
+})
+
 test('settings: EMAIL_NOTICES names notices, or none', () => {
   const notices = (text: string) => settingsOf({ EMAIL_NOTICES: text }).email.notices
   assert.deepEqual(notices('none'), [])
