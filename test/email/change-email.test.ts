@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, it } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { DAY } from '../../src/core/clock.ts'
+import { endUserSessions } from '../../src/features/sessions/end-sessions.ts'
 import { disableUser } from '../../src/features/users/set-active.ts'
-import { API, onEachDatabase, PASSWORD, type TestServer } from '../kit.ts'
+import { API, onEachDatabase, PASSWORD, type Reply, type TestServer } from '../kit.ts'
 import { startLimited } from '../support/guesses.ts'
 import { deliverOne, post, proofIn, startMailing } from '../support/mails.ts'
 import { assertProblem, INVALID_CREDENTIALS } from '../support/replies.ts'
@@ -257,6 +259,21 @@ onEachDatabase('a change of address', ({ start }) => {
       })
     for (let time = 0; time < 10; time += 1) assert.equal((await ask(time)).status, 200)
     assertProblem(await ask(10), { status: 429, code: 'too_many_requests' })
+  })
+
+  it('whose session ends while the change waits for that changes nothing', async () => {
+    const mailing = await startWithAda()
+    const { server, token } = mailing
+    const { context } = server
+    const { id: userId } = (await server.me(token)).body
+    let changing: Promise<Reply> | undefined
+    await context.db.transaction().execute(async (trx) => {
+      await endUserSessions(context, trx, { userId, reason: 'password_reset' })
+      changing = change(server, token, 'thief@example.org')
+      await setTimeout(300)
+    })
+    assert.equal((await changing)?.status, 401)
+    assert.deepEqual(await mailing.deliver(), [])
   })
 
   it('who takes their own old address back needs no undo for it', async () => {
