@@ -49,7 +49,7 @@ export async function resendVerification(context: Context, email: string, caller
   ])
   const waits = user?.is_active && user.email_verified_at === null ? user : undefined
   await db.transaction().execute((trx) => {
-    if (waits || user || !registration) {
+    if (user || !registration) {
       const token = { kind: 'verify_email', email, userId: waits?.id } as const
       return sendVerification(context, trx, waits, token, caller)
     }
