@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { DAY, HOUR, MINUTE } from '../../src/core/clock.ts'
 import { newId } from '../../src/core/ids.ts'
+import { endAllSessions, endSessionsForOperator } from '../../src/features/sessions/end-sessions.ts'
 import { API, onEachDatabase, onSharedServer, type Reply, type TestServer } from '../kit.ts'
 import {
   ACCESS_TOKEN_INVALID,
@@ -58,24 +59,42 @@ onSharedServer('sessions', (server) => {
     for (const [created] of times) assert.match(created, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
   })
 
+  it('what an operator ends says so, for one user and for everyone', async () => {
+    const { context } = server()
+    const reasons = async (accessToken: string) => {
+      const event = await context.db
+        .selectFrom('sessions')
+        .select('revoked_reason')
+        .where('id', '=', String(sid(accessToken)))
+        .executeTakeFirst()
+      return event?.revoked_reason
+    }
+    const { tokens } = await server().register()
+    await endSessionsForOperator(context, String(claimsOf(tokens.access_token).sub))
+    assert.equal(await reasons(tokens.access_token), 'ended_by_operator')
+    const other = await server().register()
+    await endAllSessions(context)
+    assert.equal(await reasons(other.tokens.access_token), 'ended_by_operator')
+  })
+
   it('pages: every session once, in the same order, until next is null', async () => {
     const person = await server().register()
     let token = person.tokens.access_token
-    for (let count = 0; count < 4; count++) token = (await server().login(person)).access_token
+    for (let count = 0; count < 6; count++) token = (await server().login(person)).access_token
     const all = (await list(token)).body.items
-    assert.equal(all.length, 5)
+    assert.equal(all.length, 7)
     const paged = []
     const sizes = []
-    let query = '?limit=2'
+    let query = '?limit=3'
     for (let page = 0; query !== '' && page < 9; page++) {
       const { items, next } = (await list(token, query)).body
       paged.push(...items)
       sizes.push(items.length)
-      query = next === null ? '' : `?limit=2&cursor=${next}`
+      query = next === null ? '' : `?limit=3&cursor=${next}`
     }
     assert.deepEqual(paged, all)
-    assert.deepEqual(sizes, [2, 2, 1])
-    assert.equal((await list(token, '?limit=5')).body.next, null)
+    assert.deepEqual(sizes, [3, 3, 1])
+    assert.equal((await list(token, '?limit=7')).body.next, null)
   })
 
   it('a wrong limit, cursor or unknown field is refused', async () => {

@@ -3,6 +3,8 @@ import { describe, it, type TestContext } from 'node:test'
 import { type CompiledQuery, UpdateQueryNode } from 'kysely'
 import type { DirectAdapter } from '../../src/database/compiled.ts'
 import { advanceSessionEpoch, revokeUserSessions } from '../../src/features/sessions/ending-queries.ts'
+import { livenessAt } from '../../src/features/sessions/liveness.ts'
+import { rotateSession } from '../../src/features/sessions/rotation-queries.ts'
 import { startServer, type TestServer } from '../kit.ts'
 import { scale } from '../support/scale.ts'
 import {
@@ -67,6 +69,27 @@ describe('refreshes that meet on PostgreSQL', () => {
     await Promise.all([mustRefresh(server, mine, HOME), mustRefresh(server, theirs, DEN)])
     assert.equal((await sessionOf(server, mine)).ip, HOME.ip)
     assert.equal((await sessionOf(server, theirs)).ip, DEN.ip)
+  })
+
+  it('of the same session are won by one: the others have to show that they may repeat it', async (t) => {
+    const server = await start(t)
+    const [token = ''] = await signInOften(server, 1)
+    const { db } = server.context
+    const { id, generation } = await sessionOf(server, token)
+    const rotation = {
+      ...livenessAt(server.context),
+      id,
+      next: generation + 1,
+      ip: HOME.ip,
+      userAgent: HOME.userAgent,
+    }
+    const results = await Promise.all(
+      [HOME, DEN, HOME].map(({ ip }) => rotateSession(db, { ...rotation, ip })),
+    )
+    assert.deepEqual(
+      results.map((session) => session?.ip),
+      [HOME.ip, undefined, undefined],
+    )
   })
 
   it('do not share a fate: a dead, a reused and a living session are answered each for itself', async (t) => {

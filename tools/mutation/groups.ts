@@ -26,6 +26,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
       'test/sessions/{refresh,theft,storage,chain,lost-races,races,rotate-together,sign-in-races}.test.ts',
       'test/features/{sessions,refresh,logout,logout-ended,logout-cookie,me,admin,audit,own-account}.test.ts',
       'test/email/notices.test.ts',
+      'test/monitoring/metrics.test.ts',
     ],
   },
   auth: {
