@@ -65,6 +65,8 @@ onSharedServer('ways to sign in', (server) => {
       'replaceOwnProfile',
       'resetPassword',
       'updateOwnProfile',
+      // That of the registration, which it does not set.
+      'verifyEmail',
     ])
     const { username, email } = await server().register()
     const args = ['users', 'create', '--username', username, '--email', email, '--superuser']
