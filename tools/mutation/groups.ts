@@ -3,6 +3,8 @@ export type Group = {
   mutate: string[]
   /** Files of tests that should notice, in the order they run: quick ones, and those nearest to it, first. */
   tests: string[]
+  /** Where the code is the same on both, tests of one say as much. */
+  database?: 'sqlite'
 }
 
 /** What mutation tests are run over: each part of the code with the tests that are about it, not with all that pass through it. */
@@ -30,12 +32,14 @@ export const GROUPS: Readonly<Record<string, Group>> = {
     ],
   },
   auth: {
+    database: 'sqlite',
     mutate: ['src/features/auth/*.ts', 'src/features/passwords/{throttle,failure-queries}.ts'],
     tests: [
       'test/openapi/document.test.ts',
       'test/features/{login,register,logout,logout-cookie,cookies,refresh,hash-queue,audit,names,own-account-proof}.test.ts',
-      'test/email/{notices,verify}.test.ts',
-      'test/limits/{captcha,table,login}.test.ts',
+      'test/limits/{captcha,table}.test.ts',
+      'test/email/{verify,notices}.test.ts',
+      'test/limits/login.test.ts',
     ],
   },
   limits: {

@@ -40,7 +40,9 @@ async function main(): Promise<boolean> {
   }
 }
 
-function mutate(name: string, { mutate, tests }: Group): Promise<Mutant[]> {
+function mutate(name: string, { mutate, tests, database }: Group): Promise<Mutant[]> {
+  if (database) process.env.TEST_DATABASE = database
+  else delete process.env.TEST_DATABASE
   const report = `.stryker-report/${name}`
   return new Stryker({
     mutate,
