@@ -1,56 +1,96 @@
-export type Group = {
+/** Some files, and the tests that should notice when one of them is changed. */
+export type Part = {
   /** Files that are changed. */
   mutate: string[]
-  /** Files of tests that should notice, in the order they run: quick ones, and those nearest to it, first. */
+  /** Files of tests, in the order they run: quick ones, and those nearest to it, first. */
   tests: string[]
   /** Where the code is the same on both, tests of one say as much. */
   database?: 'sqlite'
 }
 
+const DOCUMENT = 'test/openapi/document.test.ts'
+
 /** What mutation tests are run over: each part of the code with the tests that are about it, not with all that pass through it. */
-export const GROUPS: Readonly<Record<string, Group>> = {
+export const GROUPS: Readonly<Record<string, Readonly<Record<string, Part>>>> = {
   security: {
-    mutate: ['src/core/security/*.ts'],
-    tests: [
-      'test/core/security/token-vectors.test.ts',
-      'test/core/{failure-times,thread-priority,work-queue,passwords}.test.ts',
-      'test/core/security/{keyring,secrets,tokens,token-secrets}.test.ts',
-      'test/core/security/token-attacks-*.test.ts',
-      'test/features/{refresh,login}.test.ts',
-      'test/core/security/token-differential.test.ts',
-      'test/features/hash-queue.test.ts',
-    ],
+    all: {
+      mutate: ['src/core/security/*.ts'],
+      tests: [
+        'test/core/security/token-vectors.test.ts',
+        'test/core/{failure-times,thread-priority,work-queue,passwords}.test.ts',
+        'test/core/security/{keyring,secrets,tokens,token-secrets}.test.ts',
+        'test/core/security/token-attacks-*.test.ts',
+        'test/features/{refresh,login}.test.ts',
+        'test/core/security/token-differential.test.ts',
+        'test/features/hash-queue.test.ts',
+      ],
+    },
   },
   sessions: {
-    mutate: ['src/features/sessions/*.ts'],
-    tests: [
-      'test/openapi/document.test.ts',
-      'test/sessions/{refresh,theft,storage,chain,lost-races,races,rotate-together,sign-in-races}.test.ts',
-      'test/features/{sessions,refresh,logout,logout-ended,logout-cookie,me,admin,audit,own-account}.test.ts',
-      'test/email/notices.test.ts',
-      'test/monitoring/metrics.test.ts',
-    ],
+    all: {
+      mutate: ['src/features/sessions/*.ts'],
+      tests: [
+        DOCUMENT,
+        'test/sessions/{refresh,theft,storage,chain,lost-races,races,rotate-together,sign-in-races}.test.ts',
+        'test/features/{sessions,refresh,logout,logout-ended,logout-cookie,me,admin,audit,own-account}.test.ts',
+        'test/email/notices.test.ts',
+        'test/monitoring/metrics.test.ts',
+      ],
+    },
   },
   auth: {
-    database: 'sqlite',
-    mutate: ['src/features/auth/*.ts', 'src/features/passwords/{throttle,failure-queries}.ts'],
-    tests: [
-      'test/openapi/document.test.ts',
-      'test/features/{login,register,logout,logout-cookie,cookies,refresh,hash-queue,audit,names,own-account-proof}.test.ts',
-      'test/limits/{captcha,table}.test.ts',
-      'test/email/{verify,notices}.test.ts',
-      'test/limits/login.test.ts',
-    ],
+    captcha: {
+      database: 'sqlite',
+      mutate: ['src/features/auth/captcha.ts'],
+      tests: ['test/limits/captcha.test.ts'],
+    },
+    register: {
+      database: 'sqlite',
+      mutate: ['src/features/auth/register.ts'],
+      tests: ['test/features/{register,names,audit}.test.ts', 'test/email/{verify,reset-password}.test.ts'],
+    },
+    logout: {
+      database: 'sqlite',
+      mutate: ['src/features/auth/logout.ts'],
+      tests: ['test/features/{logout,logout-ended,logout-cookie,cookies,audit}.test.ts'],
+    },
+    routes: {
+      database: 'sqlite',
+      mutate: ['src/features/auth/{router,schemas}.ts'],
+      tests: [
+        DOCUMENT,
+        'test/features/{login,register,refresh,logout,logout-cookie,cookies}.test.ts',
+        'test/limits/{login,captcha}.test.ts',
+        'test/email/{verify,reset-password}.test.ts',
+      ],
+    },
+    login: {
+      database: 'sqlite',
+      mutate: [
+        'src/features/auth/{login,devices,standing}.ts',
+        'src/features/passwords/{throttle,failure-queries}.ts',
+      ],
+      tests: [
+        'test/features/{login,hash-queue,audit,own-account-proof}.test.ts',
+        'test/limits/{captcha,login}.test.ts',
+        'test/email/{verify,notices}.test.ts',
+      ],
+    },
   },
   limits: {
-    mutate: ['src/http/{limits,mail-limits,sign-in-limits,forwarding}.ts', 'src/counters/*.ts'],
-    tests: [
-      'test/docs/limits.test.ts',
-      'test/counters/counters.test.ts',
-      'test/limits/{table,forwarding,captcha}.test.ts',
-      'test/doctor/services.test.ts',
-      'test/email/reset-password.test.ts',
-      'test/limits/login.test.ts',
-    ],
+    counters: {
+      mutate: ['src/counters/*.ts'],
+      tests: ['test/counters/counters.test.ts', 'test/doctor/services.test.ts'],
+    },
+    http: {
+      database: 'sqlite',
+      mutate: ['src/http/{limits,mail-limits,sign-in-limits,forwarding}.ts'],
+      tests: [
+        'test/docs/limits.test.ts',
+        'test/limits/{table,forwarding,captcha}.test.ts',
+        'test/email/{reset-password,change-email}.test.ts',
+        'test/limits/login.test.ts',
+      ],
+    },
   },
 }
