@@ -42,7 +42,7 @@ export const GROUPS: Readonly<Record<string, Readonly<Record<string, Part>>>> = 
     captcha: {
       database: 'sqlite',
       mutate: ['src/features/auth/captcha.ts'],
-      tests: ['test/limits/captcha.test.ts'],
+      tests: ['test/features/captcha-answers.test.ts', 'test/limits/captcha.test.ts'],
     },
     register: {
       database: 'sqlite',
