@@ -189,6 +189,14 @@ onEachDatabase('a forgotten password', ({ start }) => {
         { ip: `192.0.2.${time}` },
       )
     await register(0)
+    const again = 'again@example.com'
+    for (let time = 0; time < 20; time += 1) {
+      const reply = await register(100 + time, again)
+      assert.equal(reply.status, 200, reply.text)
+      const json = { current_password: PASSWORD }
+      await server.call('DELETE', '/api/v1/users/me', { json, token: reply.body.access_token })
+    }
+    assertProblem(await register(120, again), { status: 429, code: 'too_many_requests' })
     // What is refused sends nothing, and counts for nothing.
     for (let time = 1; time < 30; time += 1)
       assertProblem(await register(time), { status: 400, code: 'email_taken' })

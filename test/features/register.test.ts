@@ -25,6 +25,17 @@ onSharedServer('register', (server) => {
     assert.deepEqual([user.is_active, user.is_superuser, user.email_verified_at], [true, false, null])
   })
 
+  it('the account has the language that was asked for, and none without one', async () => {
+    for (const [header, locale] of [
+      ['de-AT, en;q=0.5', 'de'],
+      [undefined, null],
+    ] as const) {
+      const headers: Record<string, string> = header === undefined ? {} : { 'accept-language': header }
+      const { username } = await server().register({}, { headers })
+      assert.equal((await getUser(server(), username)).locale, locale)
+    }
+  })
+
   it('[V11.4.2] [NIST63B-store] the password is stored as argon2id with m=19456, t=2, p=1 and a salt of its own', async () => {
     const one = await server().register()
     const other = await server().register()

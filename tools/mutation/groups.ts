@@ -47,7 +47,12 @@ export const GROUPS: Readonly<Record<string, Readonly<Record<string, Part>>>> = 
     register: {
       database: 'sqlite',
       mutate: ['src/features/auth/register.ts'],
-      tests: ['test/features/{register,names,audit}.test.ts', 'test/email/{verify,reset-password}.test.ts'],
+      tests: [
+        'test/features/{register,names,audit}.test.ts',
+        'test/monitoring/metrics.test.ts',
+        'test/email/{verify,reset-password}.test.ts',
+        'test/limits/login.test.ts',
+      ],
     },
     logout: {
       database: 'sqlite',
