@@ -3,6 +3,7 @@ import { it } from 'node:test'
 import { MINUTE } from '../../src/core/clock.ts'
 import { API, type Call, onEachDatabase, type Person, type Reply, type TestServer } from '../kit.ts'
 import { ACCESS_TOKEN_INVALID, assertDone, assertProblem } from '../support/replies.ts'
+import { claimsOf } from '../support/tokens.ts'
 
 const OWN = 'https://auth.example.com'
 const EVIL = 'https://evil.example'
@@ -63,6 +64,37 @@ onEachDatabase('logout where a cookie comes along', ({ start, share }) => {
     }
   })
 
+  it('so is the own one, when all are signed out by the bearer of its session', async () => {
+    const server = await share(SETTINGS)
+    const kept = await signIn(server, await server.register())
+    const reply = await logout(server, kept, 'all')
+    assertDone(reply)
+    assertCleared(reply)
+    await assertDead(server, kept)
+  })
+
+  it('a cookie with something else in it is no hindrance, and stays', async () => {
+    const server = await share(SETTINGS)
+    const { tokens } = await server.register()
+    const reply = await logout(server, { token: tokens.access_token, cookie: 'rubbish' })
+    assertDone(reply)
+    assert.equal(reply.headers['set-cookie'], undefined)
+    assertProblem(await server.me(tokens.access_token), ACCESS_TOKEN_INVALID)
+  })
+
+  it('who signs in again in the same browser ends the session before, for that reason', async () => {
+    const server = await share(SETTINGS)
+    const person = await server.register()
+    const kept = await signIn(server, person)
+    await signIn(server, person, kept.cookie)
+    const rows = await server.context.db
+      .selectFrom('sessions')
+      .select('revoked_reason')
+      .where('id', '=', String(claimsOf(kept.token).sid))
+      .execute()
+    assert.deepEqual(rows, [{ revoked_reason: 'signed_in_again' }])
+  })
+
   it('a bearer that has expired leaves it to the cookie of a page that may: its session is signed out', async () => {
     const server = await start(SETTINGS)
     const kept = await signIn(server, await server.register())
@@ -91,10 +123,10 @@ onEachDatabase('logout where a cookie comes along', ({ start, share }) => {
 })
 
 /** A further session, kept by cookie. */
-async function signIn(server: TestServer, { username, password }: Person): Promise<Kept> {
+async function signIn(server: TestServer, { username, password }: Person, before?: string): Promise<Kept> {
   const reply = await server.call('POST', `${API}/auth/login?transport=cookie`, {
     form: { username, password },
-    headers: { origin: OWN },
+    headers: { origin: OWN, ...(before !== undefined && { cookie: `${NAME}=${before}` }) },
   })
   assert.equal(reply.status, 200, reply.text)
   const [, cookie = ''] = new RegExp(`^${NAME}=([^;]+)`).exec(String(reply.headers['set-cookie'])) ?? []

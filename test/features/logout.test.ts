@@ -85,6 +85,12 @@ onSharedServer('logout', (server) => {
     assertDone(await logout({ json: { refresh_token: all.one.refresh_token } }, '?scope=all'))
     await assertDead(server(), all.one)
     await assertDead(server(), all.other)
+
+    // One that was refreshed since may have lost the reply.
+    const late = await signIn()
+    await server().refresh(late.one.refresh_token)
+    assertDone(await logout({ json: { refresh_token: late.one.refresh_token } }, '?scope=all'))
+    await assertDead(server(), late.other)
   })
 
   it('nobody else is signed out', async () => {
