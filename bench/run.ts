@@ -18,6 +18,7 @@ import { refreshPostgres } from './scenarios/refresh-postgres.ts'
 import { refreshSqlite } from './scenarios/refresh-sqlite.ts'
 import { createRemote } from './scenarios/remote.ts'
 import { startup } from './scenarios/startup.ts'
+import { verifier } from './scenarios/verifier.ts'
 import { workers } from './scenarios/workers.ts'
 
 const SCENARIOS: Scenario[] = [
@@ -31,6 +32,7 @@ const SCENARIOS: Scenario[] = [
   startup,
   growth,
   workers,
+  verifier,
 ]
 
 const DOCS = join(import.meta.dirname, '../docs/benchmarks')
