@@ -11,6 +11,8 @@ import { keysRouter } from './features/keys/router.ts'
 import { magicLinksRouter } from './features/magic-links/router.ts'
 import { mailboxRouter } from './features/mailbox/router.ts'
 import { metricsRouter } from './features/metrics/router.ts'
+import { discoveryRouter, oauthRouter } from './features/oauth/router.ts'
+import { revocationRouter } from './features/revocation/router.ts'
 import { sessionsRouter } from './features/sessions/router.ts'
 import { usersRouter } from './features/users/router.ts'
 import type { App } from './http/app-type.ts'
@@ -74,6 +76,7 @@ export async function createApp(context: Context, loggerInstance: FastifyBaseLog
   const limits = createLimits(context)
   await app.register((scope: App) => healthRouter(scope, context))
   await app.register((scope: App) => keysRouter(scope, context))
+  await app.register((scope: App) => discoveryRouter(scope, context))
   await app.register((scope: App) => problemDocsRouter(scope))
   await app.register((scope: App) => metricsRouter(scope, context))
   await app.register((scope: App) => mailboxRouter(scope, context))
@@ -85,6 +88,8 @@ export async function createApp(context: Context, loggerInstance: FastifyBaseLog
       await api.register((scope: App) => magicLinksRouter(scope, context, limits))
       await api.register((scope: App) => usersRouter(scope, context, limits))
       await api.register((scope: App) => sessionsRouter(scope, context))
+      await api.register((scope: App) => oauthRouter(scope, context, limits))
+      await api.register((scope: App) => revocationRouter(scope, context, limits))
       await api.register((scope: App) => auditRouter(scope, context))
     },
     { prefix: settings.apiPrefix },

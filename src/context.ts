@@ -1,6 +1,5 @@
 import { type Clock, systemClock } from './core/clock.ts'
 import { createMetrics, type Metrics } from './core/metrics.ts'
-import { createKeyring, type Keyring } from './core/security/keyring.ts'
 import { createPasswords, type Passwords } from './core/security/passwords.ts'
 import { createPseudonyms, type Pseudonym } from './core/security/pseudonyms.ts'
 import { createTokens, type Tokens } from './core/security/tokens.ts'
@@ -17,9 +16,10 @@ import type { Mailer } from './features/email/letter.ts'
 import { createMailer } from './features/email/mailer.ts'
 import { createOutbox, type Outbox } from './features/email/outbox.ts'
 import { loadTemplates, type Templates } from './features/email/templates.ts'
-import { loadSigningKeys } from './features/keys/signing-keys.ts'
+import { type LiveKeyring, openKeyring } from './features/keys/live-keyring.ts'
 import { createMailbox, type Mailbox } from './features/mailbox/mailbox.ts'
 import { createPwnedPasswords, type PwnedPasswords } from './features/passwords/pwned-passwords.ts'
+import { type Feed, openFeed } from './features/revocation/feed.ts'
 import { observeHashes, observeStatements } from './monitoring/observers.ts'
 
 /** Everything a service may use that is not its input. Built once, at start. */
@@ -29,7 +29,7 @@ export type Context = Readonly<{
   db: Db
   clock: Clock
   databaseClock: DatabaseClock
-  keyring: Keyring
+  keyring: LiveKeyring
   passwords: Passwords
   /** Undefined where PWNED_PASSWORDS_URL is unset. */
   pwnedPasswords: PwnedPasswords | undefined
@@ -42,6 +42,8 @@ export type Context = Readonly<{
   /** Undefined while tracing is off. */
   tracing: Tracing | undefined
   counters: OpenCounters
+  /** Of revocations, as this process knows it. */
+  feed: Feed
   pseudonym: Pseudonym
   /** What mails and pages are made from. */
   templates: Templates
@@ -88,8 +90,7 @@ export async function createContext(
     const { clock } = databaseClock
     const chainKey = await openAuditLog(database.db, clock, settings)
     await recordMigrations(database.db, clock, migrated)
-    const signingKeys = await loadSigningKeys(database, clock, settings)
-    const keyring = createKeyring({ ...settings, signingKeys })
+    const keyring = await openKeyring({ database, clock }, settings)
     const { publicUrl } = settings
     const mailbox = settings.email.transport.kind === 'mailbox' ? createMailbox() : undefined
     const mailer = createMailer(settings.email, mailbox)
@@ -108,7 +109,7 @@ export async function createContext(
       pwnedPasswords: createPwnedPasswords(settings.pwnedPasswordsUrl, { clock, warn }),
       captcha: createCaptcha(settings.captcha, { clock, warn }),
       tokens: createTokens({
-        keyring,
+        keyring: keyring.current,
         clock,
         issuer: publicUrl,
         audience: publicUrl,
@@ -119,6 +120,7 @@ export async function createContext(
       metrics,
       tracing,
       counters,
+      feed: await openFeed({ db: database.db, clock }),
       pseudonym: createPseudonyms(settings.secretKey),
       templates,
       outbox: createOutbox(settings),

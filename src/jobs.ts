@@ -8,13 +8,19 @@ import { cleanUpOutbox, measureOutbox } from './features/email/outbox.ts'
 import { renderMail } from './features/email/render-mail.ts'
 import { createMailSender } from './features/email/send-mails.ts'
 import { cleanUpEmailTokens } from './features/email-tokens/clean-up-tokens.ts'
+import { rotateOldKeys } from './features/keys/rotate-keys.ts'
 import { cleanUpFailures } from './features/passwords/clean-up-failures.ts'
+import { cleanUpRevocations } from './features/revocation/clean-up-revocations.ts'
 import { cleanUpSessions } from './features/sessions/clean-up-sessions.ts'
 
 type Job = { name: string; everyMs: number; run: (context: Context, signal: AbortSignal) => Promise<unknown> }
 
 const JOBS: Job[] = [
   { name: 'synchronize clock', everyMs: MINUTE, run: ({ databaseClock }) => databaseClock.synchronize() },
+  { name: 'follow revocations', everyMs: SECOND / 10, run: ({ feed }) => feed.poll() },
+  { name: 'read keys', everyMs: SECOND, run: ({ keyring }) => keyring.refresh() },
+  { name: 'rotate keys', everyMs: MINUTE, run: rotateOldKeys },
+  { name: 'clean up revocations', everyMs: 10 * MINUTE, run: cleanUpRevocations },
   { name: 'clean up sessions', everyMs: 10 * MINUTE, run: cleanUpSessions },
   { name: 'clean up counters', everyMs: 10 * MINUTE, run: cleanUpCounters },
   { name: 'clean up failures', everyMs: 10 * MINUTE, run: cleanUpFailures },
@@ -52,9 +58,17 @@ export function startJobs(
 function startJob(context: Context, log: FastifyBaseLogger, { name, everyMs, run }: Job) {
   const ending = new AbortController()
   let underWay: Promise<unknown> | undefined
+  let isFailing = false
   const timer = setInterval(() => {
     underWay ??= run(context, ending.signal)
-      .catch((err) => log.warn({ err, job: name }, 'job failed; it is tried again'))
+      .then(() => {
+        isFailing = false
+      })
+      .catch((err) => {
+        // Some run ten times a second.
+        if (!isFailing) log.warn({ err, job: name }, 'job failed; it is tried again')
+        isFailing = true
+      })
       .finally(() => {
         underWay = undefined
       })

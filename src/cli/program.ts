@@ -5,7 +5,9 @@ import { addAuditCommands } from './audit-commands.ts'
 import type { DoctorOptions } from './commands/doctor.ts'
 import type { MigrateOptions } from './commands/migrate.ts'
 import { addEmailCommands } from './email-commands.ts'
+import { addKeyCommands } from './key-commands.ts'
 import { complain } from './output.ts'
+import { addServiceKeyCommands } from './service-key-commands.ts'
 import { addUserCommands } from './user-commands.ts'
 
 const EXAMPLES = `
@@ -35,6 +37,8 @@ export function createProgram(): Command {
   addDoctor(program)
   addUserCommands(program)
   addSessionCommands(program)
+  addKeyCommands(program)
+  addServiceKeyCommands(program)
   addAuditCommands(program)
   addEmailCommands(program)
   addSecretCommands(program)

@@ -86,6 +86,11 @@ export const PROBLEMS = {
     detail: 'Solve the captcha, and send its token as captcha_token',
   },
   not_enough_permissions: { status: 403, title: 'Forbidden', detail: 'Not enough permissions' },
+  insufficient_scope: {
+    status: 403,
+    title: 'Scope missing',
+    detail: 'This key or token lacks the scope that is needed here',
+  },
   origin_not_allowed: {
     status: 403,
     title: 'Origin not allowed',

@@ -39,6 +39,8 @@ export type Settings = Readonly<{
   secretKey: string
   secretKeyPrevious: string | undefined
   algorithm: Values['ALGORITHM']
+  /** 0: by command alone. */
+  keyRotationMs: number
   accessTokenTtlMs: number
   /** How long a session lasts without being used. */
   refreshTokenTtlMs: number
@@ -234,6 +236,7 @@ function createSettings(values: Values, directory: string): Omit<CheckedSettings
     secretKey: values.SECRET_KEY,
     secretKeyPrevious: values.SECRET_KEY_PREVIOUS,
     algorithm: values.ALGORITHM,
+    keyRotationMs: values.KEY_ROTATION_DAYS * DAY,
     accessTokenTtlMs: values.ACCESS_TOKEN_EXPIRE_MINUTES * MINUTE,
     refreshTokenTtlMs: values.REFRESH_TOKEN_EXPIRE_DAYS * DAY,
     sessionMaxAgeMs: values.SESSION_MAX_AGE_DAYS * DAY,

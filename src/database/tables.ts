@@ -13,6 +13,9 @@ export type Tables = {
   registrations: RegistrationsTable
   email_tokens: EmailTokensTable
   outbox: OutboxTable
+  revocations: RevocationsTable
+  revocation_feed: RevocationFeedTable
+  service_keys: ServiceKeysTable
 }
 
 /** What every query function takes first: the database, or a transaction on it. */
@@ -77,6 +80,45 @@ export type SigningKeysTable = {
   /** The private key as a JWK in JSON, sealed with a key derived from SECRET_KEY. */
   sealed_private_jwk: string
   created_at: Timestamp
+  /** Null while it is the next, and nobody has said from when. */
+  signs_from: Timestamp | null
+  /** Null while nobody has said which comes after it. */
+  signs_until: Timestamp | null
+  revoked_at: Timestamp | null
+}
+
+/** Whose access tokens are not to be believed any more, though they have not expired: a session's, or a key's. */
+export type RevocationsTable = {
+  /** The id of the session, or the `kid` of the key. */
+  subject: string
+  kind: string
+  /** Its place in the feed, from 1; null until it is published, once its transaction has been committed. */
+  seq: number | null
+  /** Random: tells this place from the one that a restored backup gives the same number. */
+  mark: string | null
+  /** Of the place before. */
+  previous_mark: string | null
+  published_at: Timestamp | null
+}
+
+/** One row: where the feed ends. */
+export type RevocationFeedTable = {
+  id: number
+  seq: number
+  mark: string
+}
+
+/** What services of the operator's show to be let in. */
+export type ServiceKeysTable = {
+  id: string
+  name: string
+  /** SHA-256 of the secret part, in base64url. */
+  secret_hash: string
+  /** Space-separated (RFC 6749 section 3.3). */
+  scope: string
+  created_at: Timestamp
+  used_at: Timestamp | null
+  revoked_at: Timestamp | null
 }
 
 export type AuditEventsTable = {

@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type { Context } from '../context.ts'
 import { type Caller, createCaller } from '../core/caller.ts'
 import { Problem } from '../core/problems.ts'
+import { isServiceKey, readServiceKey, type Scope } from '../features/service-keys/service-keys.ts'
 import { type Authenticated, authenticate } from '../features/sessions/authenticate.ts'
 import type { App } from './app-type.ts'
 import { bearerToken } from './bearer-token.ts'
@@ -60,4 +61,18 @@ export async function currentSuperuser(context: Context, request: FastifyRequest
   const user = await currentUser(context, request)
   if (!user.is_superuser) throw new Problem('not_enough_permissions')
   return user
+}
+
+/**
+ * Lets in who may do this: a service of the operator's by its key, or a person whose token has the scope.
+ * @throws Problem `not_authenticated`, `access_token_invalid`, `inactive_user`, `insufficient_scope`
+ */
+export async function requireScope(context: Context, request: FastifyRequest, scope: Scope): Promise<void> {
+  const token = bearerToken(request)
+  if (token === undefined) throw new Problem('not_authenticated')
+  const granted = isServiceKey(token)
+    ? await readServiceKey(context, token)
+    : await currentUser(context, request)
+  if (!granted) throw new Problem('access_token_invalid')
+  if (!granted.scope.split(' ').includes(scope)) throw new Problem('insufficient_scope')
 }

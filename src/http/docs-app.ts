@@ -23,6 +23,8 @@ const TAGS = [
   { name: 'sessions', description: 'Where you are signed in' },
   { name: 'audit', description: 'What happened that concerns safety' },
   { name: 'keys', description: 'What verifies access tokens' },
+  { name: 'revocation', description: 'Which of them are not to be believed any more' },
+  { name: 'oauth', description: 'Standard calls about tokens, and what this server can' },
   { name: 'problems', description: 'What errors mean' },
   { name: 'health', description: 'For load balancers and orchestrators' },
 ]

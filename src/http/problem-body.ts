@@ -13,6 +13,7 @@ export const CHALLENGES: Partial<Record<ProblemCode, string>> = {
   access_token_invalid: `${BEARER}, error="invalid_token"`,
   token_sent_twice: `${BEARER}, error="invalid_request"`,
   not_enough_permissions: `${BEARER}, error="insufficient_scope"`,
+  insufficient_scope: `${BEARER}, error="insufficient_scope"`,
   // RFC 9470 section 3
   reauthentication_required: `${BEARER}, error="insufficient_user_authentication", max_age="300"`,
 }

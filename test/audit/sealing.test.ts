@@ -45,10 +45,11 @@ onEachDatabase('sealing the audit log', ({ start, kind }) => {
   it('a start that is refused for its SECRET_KEY writes nothing, also when it had tables to make', async () => {
     const server = await start()
     const { db } = server.context
-    for (const table of ['email_tokens', 'registrations', 'outbox'])
+    for (const table of ['revocations', 'revocation_feed', 'service_keys'])
       await db.schema.dropTable(table).execute()
-    await db.schema.alterTable('users').dropColumn('locale').execute()
-    await sql`delete from kysely_migration where name = '004-email'`.execute(db)
+    for (const column of ['signs_from', 'signs_until', 'revoked_at'])
+      await db.schema.alterTable('signing_keys').dropColumn(column).execute()
+    await sql`delete from kysely_migration where name = '005-keys-and-revocations'`.execute(db)
     const wrong = { ...server.settings, secretKey: 'w'.repeat(40) }
     await assert.rejects(
       createContext(wrong, server.clock),

@@ -31,7 +31,7 @@ export type Keyring = {
   access: KeySet
   refresh: KeySet
   device: KeySet
-  /** The public keys that verify access tokens (RFC 7517 section 5). Empty with HS256. */
+  /** The public keys that verify access tokens (RFC 7517 section 5). With HS256 only those that did before. */
   jwks: { keys: JWK[] }
 }
 
@@ -49,7 +49,7 @@ export type KeyringInput = {
   secretKey: string
   /** Also accepted, never signs. */
   secretKeyPrevious?: string | undefined
-  /** Newest last. The newest of `algorithm` signs, all verify; unused with HS256. */
+  /** The last one of `algorithm` signs, all verify. */
   signingKeys: readonly SigningKey[]
 }
 
@@ -67,29 +67,52 @@ export async function generateSigningKey(algorithm: AsymmetricAlgorithm): Promis
 }
 
 /**
- * The keys of every kind of token. Immutable: when keys change, make a new one, and new `Tokens` from it.
+ * A private key that was made elsewhere: PKCS #8 as PEM (RFC 7468), or a JWK (RFC 7517).
+ * @throws StartupError when it is none that fits the algorithm; without a word of what it is
+ */
+export async function readPrivateKey(text: string, algorithm: AsymmetricAlgorithm): Promise<SigningKey> {
+  const key = parsePrivateKey(text)
+  const publicKey = key && createPublicKey(key)
+  if (!key || !publicKey || !ALGORITHMS[algorithm].fits(publicKey)) {
+    throw new StartupError(`This is no private key for ${algorithm}, as PEM (PKCS #8) or as a JSON Web Key`)
+  }
+  const [publicJwk, privateJwk] = await Promise.all([exportJWK(publicKey), exportJWK(key)])
+  return { kid: await calculateJwkThumbprint(publicJwk), algorithm, publicJwk, privateJwk }
+}
+
+function parsePrivateKey(text: string): KeyObject | undefined {
+  try {
+    return text.trimStart().startsWith('{')
+      ? createPrivateKey({ key: JSON.parse(text), format: 'jwk' })
+      : createPrivateKey(text)
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * The keys of every kind of token. Immutable: when keys change, make a new one.
  * @throws StartupError when no signing key is of the wanted algorithm, or a signing key is damaged
  */
 export function createKeyring(input: KeyringInput): Keyring {
-  const { access, jwks } = input.algorithm === 'HS256' ? sharedAccessKeys(input) : publicAccessKeys(input)
+  const { access, jwks } = accessKeys(input)
   const refresh = derivedKeys(input, 'refresh-hs256', 'rt+jwt')
   return { access, refresh, device: derivedKeys(input, 'device-hs256', 'dt+jwt'), jwks }
 }
 
-type AccessKeys = Pick<Keyring, 'access' | 'jwks'>
-
-const sharedAccessKeys = (input: KeyringInput): AccessKeys => ({
-  access: derivedKeys(input, 'access-hs256', 'at+jwt'),
-  jwks: { keys: [] },
-})
-
-/** No HS256 key is among them: an API may hold the derived one, and must not become able to issue tokens. */
-function publicAccessKeys({ algorithm, signingKeys }: KeyringInput): AccessKeys {
+/** The derived key is among them with HS256 only: an API may hold it, and must not become able to issue tokens. */
+function accessKeys(input: KeyringInput): Pick<Keyring, 'access' | 'jwks'> {
+  const { algorithm, signingKeys } = input
   const keys = signingKeys.map(importSigningKey)
-  const current = keys.findLast(({ key }) => key.algorithm === algorithm)
-  if (!current) throw new StartupError(`There is no ${algorithm} key to sign access tokens with`)
   const accepted = keys.map(({ key }) => key)
-  return { access: keySet(current.key, accepted), jwks: { keys: keys.map(({ jwk }) => jwk) } }
+  const jwks = { keys: keys.map(({ jwk }) => jwk) }
+  if (algorithm === 'HS256') {
+    const { current, byHeader } = derivedKeys(input, 'access-hs256', 'at+jwt')
+    return { access: keySet(current, [...accepted, ...byHeader.values()]), jwks }
+  }
+  const current = accepted.findLast((key) => key.algorithm === algorithm)
+  if (!current) throw new StartupError(`There is no ${algorithm} key to sign access tokens with`)
+  return { access: keySet(current, accepted), jwks }
 }
 
 function derivedKeys(

@@ -31,6 +31,7 @@ export type Tokens = {
 }
 
 type Verified<Claims> = { readonly claims: Claims; readonly notBefore: number }
+type VerifiedBy<Claims> = Verified<Claims> & { readonly keyring: Keyring }
 
 /**
  * Signs and verifies our own tokens (RFC 7519 section 7.2, RFC 8725, RFC 9068 section 4). Everything is synchronous,
@@ -39,7 +40,8 @@ type Verified<Claims> = { readonly claims: Claims; readonly notBefore: number }
  * node a little before it does on the next.
  */
 export function createTokens(input: {
-  keyring: Keyring
+  /** The keys as they are now. */
+  keyring: () => Keyring
   clock: Clock
   issuer: string
   audience: string
@@ -48,30 +50,34 @@ export function createTokens(input: {
   /** How long after its expiry a refresh token is still read: for who lost the reply to its last use. Default 0. */
   refreshLeewayMs?: number
 }): Tokens {
-  const { keyring, clock, issuer, audience, cacheBytes, refreshLeewayMs = 0 } = input
-  const verified = remember(cacheBytes, (token): Verified<AccessClaims> | undefined => {
+  const { clock, issuer, audience, cacheBytes, refreshLeewayMs = 0 } = input
+  const readAccess = (token: string): VerifiedBy<AccessClaims> | undefined => {
+    const keyring = input.keyring()
     const payload = verifyJws(keyring.access, token)
     if (!isAccessClaims(payload) || payload.iss !== issuer || payload.aud !== audience) return undefined
-    return { claims: accessClaims(payload), notBefore: payload.nbf ?? 0 }
-  })
+    return { claims: accessClaims(payload), notBefore: payload.nbf ?? 0, keyring }
+  }
+  // Another keyring may lack the key that it was verified with.
+  const isStill = ({ keyring }: VerifiedBy<AccessClaims>) => keyring === input.keyring()
+  const verified = remember(cacheBytes, readAccess, isStill)
   const readRefresh = (token: string): Verified<RefreshClaims> | undefined => {
-    const payload = verifyJws(keyring.refresh, token)
+    const payload = verifyJws(input.keyring().refresh, token)
     if (!isRefreshClaims(payload)) return undefined
     return { claims: refreshClaims(payload), notBefore: payload.nbf ?? 0 }
   }
   const readDevice = (token: string): Verified<DeviceClaims> | undefined => {
-    const payload = verifyJws(keyring.device, token)
+    const payload = verifyJws(input.keyring().device, token)
     if (!isDeviceClaims(payload)) return undefined
     return { claims: deviceClaims(payload), notBefore: payload.nbf ?? 0 }
   }
 
   return {
-    signAccess: (claims) => signJws(keyring.access.current, accessClaims(claims)),
+    signAccess: (claims) => signJws(input.keyring().access.current, accessClaims(claims)),
     verifyAccess: (token) => currentClaims(verified.recall(token), clock.now()),
     cached: verified.size,
-    signRefresh: (claims) => signJws(keyring.refresh.current, refreshClaims(claims)),
+    signRefresh: (claims) => signJws(input.keyring().refresh.current, refreshClaims(claims)),
     verifyRefresh: (token) => currentClaims(readRefresh(token), clock.now(), refreshLeewayMs),
-    signDevice: (claims) => signJws(keyring.device.current, deviceClaims(claims)),
+    signDevice: (claims) => signJws(input.keyring().device.current, deviceClaims(claims)),
     verifyDevice: (token) => currentClaims(readDevice(token), clock.now()),
   }
 }
@@ -90,14 +96,22 @@ function currentClaims<Claims extends { exp: number }>(
 /** About what a remembered token takes: its text, the claims that were in it, and the entry itself. Measured: 1,170 for 600 characters. */
 const bytesOf = (token: string): number => 2 * token.length + 500
 
-/** The same function, which no longer computes what it found for the texts used last. Finding nothing is forgotten. */
-function remember<Value extends object>(maxSize: number, find: (text: string) => Value | undefined) {
+/**
+ * The same function, which no longer computes what it found for the texts used last, while that still holds. Finding nothing
+ * is forgotten.
+ */
+function remember<Value extends object>(
+  maxSize: number,
+  find: (text: string) => Value | undefined,
+  isStill: (value: Value) => boolean,
+) {
   const found = new LRUCache<string, Value>({ maxSize, sizeCalculation: (_value, text) => bytesOf(text) })
   const recall = (text: string): Value | undefined => {
     const known = found.get(text)
-    if (known) return known
+    if (known && isStill(known)) return known
     const value = find(text)
     if (value) found.set(copyOf(text), value)
+    else if (known) found.delete(text)
     return value
   }
   return { recall, size: () => ({ entries: found.size, bytes: found.calculatedSize }) }

@@ -81,6 +81,11 @@ export const VARIABLES = {
     meaning:
       'How access tokens are signed: ES256, EdDSA (Ed25519), RS256, PS256, or HS256 with a shared key.',
   }),
+  KEY_ROTATION_DAYS: variable(integer(0, 3650), {
+    default: '30',
+    meaning:
+      'How long a key signs access tokens before the next one does, 0 (until `postern keys rotate`) to 3650 days.',
+  }),
   ACCESS_TOKEN_EXPIRE_MINUTES: variable(integer(1, 60), {
     default: '30',
     meaning: 'How long an access token lives, 1 to 60 minutes.',

@@ -65,7 +65,7 @@ export const keys = defineGroup('keys', gather, [
   {
     id: 'keys.algorithm',
     level: 'info',
-    why: 'One is made at the next start; until then nodes that run sign with another',
+    why: 'One is made at the next start, and signs an hour later; until then nodes sign with another',
     mend: 'Restart the nodes, if you have changed ALGORITHM',
     find: ({ algorithm, keys: found }) =>
       algorithm !== 'HS256' &&
@@ -76,7 +76,7 @@ export const keys = defineGroup('keys', gather, [
     id: 'keys.age',
     level: 'warning',
     why: 'The longer a key signs, the more a copy that somebody took is worth; NIST SP 800-57 says one to three years',
-    mend: 'Set another ALGORITHM, for which a key is made (docs/deployment.md); the former ones go on verifying',
+    mend: '`postern keys rotate`, and KEY_ROTATION_DAYS for the server to do so by itself (docs/deployment.md)',
     find(facts) {
       const current = facts.keys.findLast(({ algorithm }) => algorithm === facts.algorithm)
       if (!current) return false

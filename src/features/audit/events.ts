@@ -33,6 +33,8 @@ export const AUDIT_EVENT_TYPES = [
   'limit.reached',
   'key.created',
   'key.resealed',
+  'key.rotated',
+  'key.revoked',
   'database.migrated',
   'server.started',
   'server.proxy_untrusted',

@@ -3,7 +3,7 @@ import { createKeyring } from '../../core/security/keyring.ts'
 import type { Secrets } from '../../core/security/secrets.ts'
 import type { Db } from '../../database/tables.ts'
 import { listSigningKeys, type StoredSigningKey } from './queries.ts'
-import { toSigningKey, unsealPrivateJwk } from './signing-keys.ts'
+import { toSigningKey, unsealPrivateJwk } from './stored-keys.ts'
 
 export type InspectedSigningKey = {
   kid: string

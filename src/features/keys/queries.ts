@@ -1,4 +1,4 @@
-import type { Insertable, Selectable } from 'kysely'
+import type { Insertable, Selectable, Updateable } from 'kysely'
 import type { Db, SigningKeysTable } from '../../database/tables.ts'
 
 export type StoredSigningKey = Selectable<SigningKeysTable>
@@ -12,10 +12,14 @@ export async function insertSigningKey(db: Db, key: Insertable<SigningKeysTable>
   await db.insertInto('signing_keys').values(key).execute()
 }
 
-export async function resealSigningKey(db: Db, kid: string, sealedPrivateJwk: string): Promise<void> {
-  await db
-    .updateTable('signing_keys')
-    .set({ sealed_private_jwk: sealedPrivateJwk })
-    .where('kid', '=', kid)
-    .execute()
+export async function updateSigningKey(
+  db: Db,
+  kid: string,
+  changes: Updateable<SigningKeysTable>,
+): Promise<void> {
+  await db.updateTable('signing_keys').set(changes).where('kid', '=', kid).execute()
+}
+
+export async function deleteSigningKey(db: Db, kid: string): Promise<void> {
+  await db.deleteFrom('signing_keys').where('kid', '=', kid).execute()
 }

@@ -1,8 +1,11 @@
+import { createHash } from 'node:crypto'
 import { Type } from 'typebox'
 import type { Context } from '../../context.ts'
+import { SECOND } from '../../core/clock.ts'
 import type { Keyring } from '../../core/security/keyring.ts'
 import type { App } from '../../http/app-type.ts'
 import { problems, success } from '../../http/schemas.ts'
+import { JWKS_MAX_AGE_MS } from './key-states.ts'
 
 /** RFC 7517 section 4; the members that hold the key follow from `kty`. */
 const JsonWebKey = Type.Object(
@@ -33,13 +36,33 @@ export async function keysRouter(app: App, { keyring }: Context): Promise<void> 
         tags: ['keys'],
         summary: 'Public keys that verify access tokens',
         description:
-          'RFC 7517. Empty with ALGORITHM=HS256, whose key is no public one. May be kept for 5 minutes.',
-        response: { 200: success(JsonWebKeySet, 'The keys, by `kid`'), ...problems() },
+          'RFC 7517. The key that signs, the one that will next, and those that did, as long as a token of theirs may live; none with ALGORITHM=HS256, whose key is no public one. May be kept for 5 minutes; ask again at once, though not more than every 30 seconds, for a `kid` that is not among them.',
+        response: {
+          200: success(JsonWebKeySet, 'The keys, by `kid`'),
+          304: success(Type.Null(), 'Those that `If-None-Match` names are the keys still'),
+          ...problems(),
+        },
       },
     },
-    async (_request, reply) => {
-      reply.header('cache-control', 'public, max-age=300')
-      return keyring.jwks
+    async (request, reply) => {
+      const { jwks } = keyring.current()
+      const etag = etagOf(jwks)
+      reply.headers({ 'cache-control': `public, max-age=${JWKS_MAX_AGE_MS / SECOND}`, etag })
+      return isKnown(request.headers['if-none-match'], etag) ? reply.code(304).send(null) : jwks
     },
   )
 }
+
+const etags = new WeakMap<Keyring['jwks'], string>()
+
+function etagOf(jwks: Keyring['jwks']): string {
+  const etag =
+    etags.get(jwks) ??
+    `"${createHash('sha256').update(JSON.stringify(jwks)).digest('base64url').slice(0, 22)}"`
+  etags.set(jwks, etag)
+  return etag
+}
+
+/** RFC 9110 section 13.1.2: weak comparison, whatever a cache has made of it. */
+const isKnown = (given: string | undefined, etag: string): boolean =>
+  (given ?? '').split(',').some((one) => one.trim() === '*' || one.trim().replace(/^W\//, '') === etag)

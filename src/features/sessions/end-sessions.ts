@@ -5,6 +5,8 @@ import { Problem } from '../../core/problems.ts'
 import type { Db } from '../../database/tables.ts'
 import { recordEvent } from '../audit/events.ts'
 import { deleteAllEmailTokens } from '../email-tokens/queries.ts'
+import { LONGEST_USE_MS } from '../revocation/lifetime.ts'
+import { insertRevocationsOfSessions } from '../revocation/queries.ts'
 import { recordSessionsEnded } from './ended-events.ts'
 import {
   advanceAllSessionEpochs,
@@ -82,6 +84,7 @@ export function endAllSessions({ database, clock }: Pick<Context, 'database' | '
     await advanceAllSessionEpochs(trx)
     // After a restored backup, what was used since could be used once more.
     await deleteAllEmailTokens(trx)
+    await insertRevocationsOfSessions(trx, { usedSince: now - LONGEST_USE_MS })
     const count = await revokeAllSessions(trx, 'ended_by_operator', now)
     await recordEvent(trx, now, { type: 'sessions.ended', detail: { reason: 'ended_by_operator', count } })
     return count

@@ -124,6 +124,7 @@ export const findSessionWithUser = prepareLookup(
       .selectAll('users')
       .select([
         'sessions.id as session_id',
+        'sessions.scope',
         'sessions.authenticated_at',
         'sessions.rotated_at',
         'sessions.expires_at',

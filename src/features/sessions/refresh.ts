@@ -7,6 +7,7 @@ import type { Settings } from '../../core/settings.ts'
 import type { Session } from '../../database/tables.ts'
 import { recordEvent } from '../audit/events.ts'
 import { deedOf, mailTo } from '../email/mail-to.ts'
+import { insertRevocations } from '../revocation/queries.ts'
 import { findUser } from '../users/queries.ts'
 import { revokeSession } from './ending-queries.ts'
 import { issueTokens, type TokenPair } from './issue-tokens.ts'
@@ -103,6 +104,7 @@ async function endReusedSession(context: Context, session: Session, caller: Call
     const now = clock.now()
     const ended = await revokeSession(trx, session.id, 'reuse_detected', now)
     if (!ended) return
+    await insertRevocations(trx, 'session', [session.id])
     await recordEvent(trx, now, {
       type: 'session.reuse_detected',
       userId: session.user_id,

@@ -19,6 +19,8 @@ import {
   forgetGuesses,
   throttledReauthentication,
 } from '../passwords/throttle.ts'
+import { LONGEST_USE_MS } from '../revocation/lifetime.ts'
+import { insertRevocationsOfSessions } from '../revocation/queries.ts'
 import { type Authenticated, getStandingSession } from '../sessions/authenticate.ts'
 import { endUserSessions } from '../sessions/end-sessions.ts'
 import { requestEmailChange } from './change-email.ts'
@@ -92,6 +94,10 @@ export async function deleteOwnAccount(
   const verifiedHash = await verifyCurrentPassword(context, current, currentPassword, caller)
   const guard = { userId: current.id, sessionId: current.session_id, verifiedHash }
   const isDeleted = await context.db.transaction().execute(async (trx) => {
+    // What is gone afterwards cannot be named any more; nor does a sign-in come between.
+    await lockUserRow(trx, current.id)
+    const usedSince = context.clock.now() - LONGEST_USE_MS
+    await insertRevocationsOfSessions(trx, { userId: current.id, usedSince })
     if (!(await deleteOwnUser(trx, guard))) return false
     await recordEvent(trx, context.clock.now(), { type: 'user.deleted', userId: current.id, caller })
     return true

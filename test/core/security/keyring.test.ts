@@ -113,11 +113,18 @@ test('[V9.1.2] with public keys no HS256 key is accepted for access tokens', () 
   assert.equal(access.byHeader.has(symmetric.access.current.header), false)
 })
 
-test('[V9.1.2] with HS256 only the derived key is accepted for access tokens, and nothing is published', () => {
-  const { access, jwks } = createKeyring({ algorithm: 'HS256', secretKey, signingKeys: generated })
-  assert.equal(access.byHeader.size, 1)
-  assert.equal(access.current.algorithm, 'HS256')
-  assert.deepEqual(jwks, { keys: [] })
+test('[V9.1.2] with HS256 the derived key signs, and those that did before go on verifying', () => {
+  const alone = createKeyring({ algorithm: 'HS256', secretKey, signingKeys: [] })
+  assert.equal(alone.access.byHeader.size, 1)
+  assert.equal(alone.access.current.algorithm, 'HS256')
+  assert.deepEqual(alone.jwks, { keys: [] })
+  const { access, jwks } = createKeyring({ algorithm: 'HS256', secretKey, signingKeys: [es256] })
+  assert.equal(access.current.header, alone.access.current.header)
+  assert.deepEqual(kids(access).sort(), [es256.kid, alone.access.current.kid].sort())
+  assert.deepEqual(
+    jwks.keys.map(({ kid }) => kid),
+    [es256.kid],
+  )
 })
 
 test('refresh tokens are HS256 under any algorithm, with a key of their own', () => {

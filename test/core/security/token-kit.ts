@@ -98,7 +98,13 @@ export async function createIssuer(algorithm: TokenAlgorithm): Promise<Issuer> {
       return this.time
     },
   }
-  const tokens = createTokens({ keyring, clock, issuer: ISSUER, audience: AUDIENCE, cacheBytes: CACHE_BYTES })
+  const tokens = createTokens({
+    keyring: () => keyring,
+    clock,
+    issuer: ISSUER,
+    audience: AUDIENCE,
+    cacheBytes: CACHE_BYTES,
+  })
   return { algorithm, signingKeys, keyring, clock, tokens }
 }
 

@@ -65,7 +65,7 @@ function countedTokens(keyring: Keyring) {
   const { keyring: countedKeyring, checks } = counted(keyring)
   return {
     tokens: createTokens({
-      keyring: countedKeyring,
+      keyring: () => countedKeyring,
       clock,
       issuer: ISSUER,
       audience: AUDIENCE,
@@ -101,8 +101,13 @@ test('the same refresh claims give the same token byte for byte, in whatever ord
   const { type, exp, iat, gen, sid, sub } = refreshClaims()
   const token = es256.tokens.signRefresh(refreshClaims())
   assert.equal(es256.tokens.signRefresh({ type, exp, iat, gen, sid, sub }), token)
+  const sameKeys = createKeyring({
+    algorithm: 'ES256',
+    secretKey: SECRET_KEY,
+    signingKeys: es256.signingKeys,
+  })
   const again = createTokens({
-    keyring: createKeyring({ algorithm: 'ES256', secretKey: SECRET_KEY, signingKeys: es256.signingKeys }),
+    keyring: () => sameKeys,
     clock: { now: () => NOW + 5 * SECOND },
     issuer: 'https://moved.example.org',
     audience: AUDIENCE,
@@ -181,9 +186,10 @@ test('tokens signed before the secret or the key changed go on, by the key their
   const before = { algorithm: 'HS256', secretKey: SECRET_KEY, signingKeys: [] } as const
   const after = { ...before, secretKey: 'n'.repeat(32), secretKeyPrevious: SECRET_KEY }
   const clock = { now: () => NOW }
-  const [old, swapped, done] = [before, after, { ...before, secretKey: after.secretKey }].map((input) =>
+  const inputs = [before, after, { ...before, secretKey: after.secretKey }]
+  const [old, swapped, done] = inputs.map(createKeyring).map((keyring) =>
     createTokens({
-      keyring: createKeyring(input),
+      keyring: () => keyring,
       clock,
       issuer: ISSUER,
       audience: AUDIENCE,
@@ -312,7 +318,7 @@ test('[RFC8725-3.10] no text makes a verification throw', () => {
 test('a refresh token is read beyond its expiry by the leeway given, an access token never', async () => {
   const { keyring, clock } = await createIssuer('ES256')
   const tokens = createTokens({
-    keyring,
+    keyring: () => keyring,
     clock,
     issuer: ISSUER,
     audience: AUDIENCE,

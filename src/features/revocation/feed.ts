@@ -1,0 +1,85 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Context } from '../../context.ts'
+import type { Timestamp } from '../../core/clock.ts'
+import { findPlace, follows, isSamePlace } from './places.ts'
+import { publishRevocations } from './publish.ts'
+import { listRevocationsAfter, type Place, type Revocation } from './queries.ts'
+
+const PAGE = 1000
+/** What streams that are nearly up to date need not ask the database for. */
+const MOST_REMEMBERED = 10_000
+
+/** The feed as this process knows it: kept up to date by one query, however many streams follow. */
+export type Feed = {
+  /** Publishes what waits, and reads what is new. */
+  poll(): Promise<void>
+  /** When it was last known to be up to date. */
+  polledAt(): Timestamp
+  end(): Place
+  /** What comes after a place; undefined when that must be looked for in the database. */
+  after(place: Place): readonly Revocation[] | undefined
+  /** How often there was something new. */
+  changes(): number
+  /** Calls whenever there is something new; gives what ends that. */
+  onChange(listener: () => void): () => void
+}
+
+type FeedContext = Pick<Context, 'db' | 'clock'>
+
+/** @throws Problem `database_unavailable` */
+export async function openFeed(context: FeedContext): Promise<Feed> {
+  const { db, clock } = context
+  const listeners = new Set<() => void>()
+  let end: Place = await findPlace(context)
+  let polledAt = clock.now()
+  let changes = 0
+  /** The last ones, without a gap. */
+  let recent: Revocation[] = []
+
+  async function poll(): Promise<void> {
+    for (;;) {
+      const began = clock.now()
+      const found = await findPlace(context)
+      if (!isSamePlace(found, end)) {
+        await read()
+        changes += 1
+        for (const listener of listeners) listener()
+        await nextTurn()
+      } else if (!found.hasUnpublished) {
+        polledAt = began
+        return
+      } else if (!(await publishRevocations(context))) return
+    }
+  }
+
+  async function read(): Promise<void> {
+    const rows = await listRevocationsAfter(db, { after: end.seq, limit: PAGE })
+    const last = rows.at(-1)
+    if (last && follows(rows, end)) {
+      recent = [...recent, ...rows].slice(-MOST_REMEMBERED)
+      end = { seq: last.seq, mark: last.mark }
+      return
+    }
+    // Set back by a restored backup, or this process was away for longer than revocations are kept.
+    recent = []
+    end = await findPlace(context)
+  }
+
+  return {
+    poll,
+    polledAt: () => polledAt,
+    end: () => end,
+    after(place) {
+      if (isSamePlace(place, end)) return []
+      const [oldest] = recent
+      if (!oldest || place.seq + 1 < oldest.seq) return undefined
+      const rows = recent.slice(place.seq + 1 - oldest.seq)
+      return follows(rows, place) ? rows : undefined
+    },
+    changes: () => changes,
+    onChange(listener) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
+  }
+}
