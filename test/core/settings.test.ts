@@ -32,6 +32,7 @@ test('settings: nothing set gives the documented defaults', () => {
     secretKey: undefined,
     secretKeyPrevious: undefined,
     algorithm: 'ES256',
+    keyRotationMs: 30 * 86_400_000,
     accessTokenTtlMs: 30 * 60_000,
     refreshTokenTtlMs: 7 * 86_400_000,
     sessionMaxAgeMs: 90 * 86_400_000,
@@ -89,6 +90,7 @@ test('settings: an empty variable counts as unset', () => {
 const INTEGERS = [
   ['PORT', 'port', 0, 65_535, 1],
   ['WORKERS', 'workers', 1, 64, 1],
+  ['KEY_ROTATION_DAYS', 'keyRotationMs', 0, 3650, 86_400_000],
   ['ACCESS_TOKEN_EXPIRE_MINUTES', 'accessTokenTtlMs', 1, 60, 60_000],
   ['REFRESH_TOKEN_EXPIRE_DAYS', 'refreshTokenTtlMs', 1, 365, 86_400_000],
   ['SESSION_MAX_AGE_DAYS', 'sessionMaxAgeMs', 1, 3650, 86_400_000],

@@ -73,7 +73,8 @@ it('[V6.3.1] the server is killed and started again in the middle of an attack: 
   const first = await startServerProcess({ RATE_LIMITS: 'true', TRUSTED_PROXIES: '1' })
   const device_token = deviceOf(await first.call('POST', '/api/v1/auth/register', { json: ADA }))
   const before = attack(first)
-  await sleep(1000)
+  // Until the wait is longer than a start takes.
+  await sleep(4000)
   // Its folder, with the database, stays until it is asked to stop.
   first.signal('SIGKILL')
   await first.exited

@@ -134,5 +134,5 @@ export function createReplyChecker(
 }
 
 /** Beside every 401 (RFC 6750 section 3.1). */
-const CHALLENGED = ['token_sent_twice', 'not_enough_permissions']
+const CHALLENGED = ['token_sent_twice', 'not_enough_permissions', 'insufficient_scope']
 const PROBLEM_MEMBERS = ['code', 'detail', 'instance', 'request_id', 'status', 'title', 'type']
