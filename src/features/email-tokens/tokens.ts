@@ -1,8 +1,9 @@
-import { createHash, randomBytes, randomInt, timingSafeEqual } from 'node:crypto'
+import { createHash, randomBytes, randomInt } from 'node:crypto'
 import type { Context } from '../../context.ts'
 import { DAY, HOUR, MINUTE, type Timestamp } from '../../core/clock.ts'
 import { newId, type UserId } from '../../core/ids.ts'
 import { Problem } from '../../core/problems.ts'
+import { isSameSecret } from '../../core/security/secrets.ts'
 import type { Db } from '../../database/tables.ts'
 import { lockUserRow } from '../users/email-queries.ts'
 import { emailKey } from '../users/names.ts'
@@ -158,13 +159,15 @@ async function findByCode(
     mostFailures: MOST_CODE_FAILURES,
     now: clock.now(),
   })
-  const found = tries.filter(({ id, code_mac }) => isSame(code_mac ?? '', pseudonym('email-code', id, code)))
+  const found = tries.filter(({ id, code_mac }) =>
+    isSameSecret(code_mac ?? '', pseudonym('email-code', id, code)),
+  )
   for (const { id } of found) await giveBackCodeTry(db, id)
   return found[0]
 }
 
 const isBoundTo = ({ binding_hash: hash }: StoredEmailToken, binding: string | undefined): boolean =>
-  hash === null || (binding !== undefined && isSame(hash, sha256(binding)))
+  hash === null || (binding !== undefined && isSameSecret(hash, sha256(binding)))
 
 /**
  * Uses a token up, in the transaction of what it is used for: of two at once, one wins. Its user's row is locked first, so that
@@ -181,8 +184,3 @@ export async function useEmailToken(
 }
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('base64url')
-
-function isSame(one: string, other: string): boolean {
-  const [left, right] = [Buffer.from(one), Buffer.from(other)]
-  return left.length === right.length && timingSafeEqual(left, right)
-}

@@ -1,7 +1,7 @@
-import { timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Context } from '../../context.ts'
 import { Problem } from '../../core/problems.ts'
+import { isSameSecret } from '../../core/security/secrets.ts'
 import { isLoopback } from '../../core/settings/addresses.ts'
 import type { App } from '../../http/app-type.ts'
 import { MAILBOX_PATH } from './mailbox.ts'
@@ -24,8 +24,7 @@ export async function mailboxRouter(app: App, { mailbox, settings }: Context): P
   })
 
   const requireKey = (key: string): void => {
-    const [given, known] = [Buffer.from(key), Buffer.from(mailbox.key)]
-    if (given.length !== known.length || !timingSafeEqual(given, known)) throw new Problem('not_found')
+    if (!isSameSecret(key, mailbox.key)) throw new Problem('not_found')
   }
   const base = `${MAILBOX_PATH}/${mailbox.key}`
 
