@@ -39,3 +39,14 @@ export const formatRow = (cells: readonly string[], widths: readonly number[]): 
     .map((cell, column) => cell.padEnd(widths[column] ?? 0))
     .join('  ')
     .trimEnd()}\n`
+
+/** Prints rows below their headings, each column as wide as its widest cell. */
+export function printTable(headings: readonly string[], rows: readonly (readonly string[])[]): Promise<void> {
+  const table = [headings, ...rows]
+  const widths = headings.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0)))
+  return print(table.map((row) => formatRow(row, widths)).join(''))
+}
+
+/** ISO 8601, in UTC. */
+export const timeText = (time: number | null): string | null =>
+  time === null ? null : new Date(time).toISOString()

@@ -14,7 +14,7 @@ import {
 } from '../../features/keys/rotate-keys.ts'
 import { CommandFailure } from '../failures.ts'
 import { withTables } from '../open.ts'
-import { formatRow, print, printJson, say } from '../output.ts'
+import { printJson, printTable, say, timeText } from '../output.ts'
 import { getSecretKey } from '../secret-key.ts'
 
 type Options = { json?: boolean }
@@ -29,22 +29,18 @@ export function listKeys({ json }: Options): Promise<void> {
       kid: key.kid,
       algorithm: key.algorithm,
       state: stateOf(key, now),
-      created_at: toText(key.created_at),
-      signs_from: toText(key.signs_from),
-      signs_until: toText(key.signs_until),
-      revoked_at: toText(key.revoked_at),
+      created_at: timeText(key.created_at),
+      signs_from: timeText(key.signs_from),
+      signs_until: timeText(key.signs_until),
+      revoked_at: timeText(key.revoked_at),
     }))
     if (json) return printJson(keys)
     const rows = keys.map(({ kid, algorithm, state, created_at, signs_from, signs_until }) =>
       [kid, algorithm, state, created_at, signs_from, signs_until].map((cell) => cell ?? '-'),
     )
-    const table = [HEADINGS, ...rows]
-    const widths = HEADINGS.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0)))
-    await print(table.map((row) => formatRow(row, widths)).join(''))
+    await printTable(HEADINGS, rows)
   })
 }
-
-const toText = (time: number | null): string | null => (time === null ? null : new Date(time).toISOString())
 
 /** Lets the next key sign, as soon as it has been published for long enough. */
 export function rotate({ json }: Options): Promise<void> {
@@ -53,7 +49,7 @@ export function rotate({ json }: Options): Promise<void> {
     if (!succession) throw new CommandFailure(NO_KEY)
     const { key, at, wasSetBefore } = succession
     const already = wasSetBefore ? 'already set to sign' : 'signs'
-    say(`Key ${key.kid} (${key.algorithm}) ${already} from ${toText(at)} on.`)
+    say(`Key ${key.kid} (${key.algorithm}) ${already} from ${timeText(at)} on.`)
     if (json) await printJson(toJson(succession))
   })
 }
@@ -74,7 +70,7 @@ export function revoke(kid: string, { json }: Options): Promise<void> {
   })
 }
 
-const toJson = ({ key, at }: Succession) => ({ kid: key.kid, signs_from: toText(at) })
+const toJson = ({ key, at }: Succession) => ({ kid: key.kid, signs_from: timeText(at) })
 
 /** Publishes the private key of a file, or of standard input. */
 export function importFile(file: string, { json }: Options): Promise<void> {

@@ -7,7 +7,7 @@ import {
 } from '../../features/service-keys/service-keys.ts'
 import { CommandFailure } from '../failures.ts'
 import { withTables } from '../open.ts'
-import { formatRow, print, printJson, say, visible } from '../output.ts'
+import { print, printJson, printTable, say, timeText, visible } from '../output.ts'
 
 export type CreateOptions = { name: string; scope: Scope[]; json?: boolean }
 
@@ -32,9 +32,9 @@ export function list({ json }: { json?: boolean }): Promise<void> {
         id,
         name,
         scope,
-        created_at: toText(created_at),
-        used_at: toText(used_at),
-        revoked_at: toText(revoked_at),
+        created_at: timeText(created_at),
+        used_at: timeText(used_at),
+        revoked_at: timeText(revoked_at),
       }),
     )
     if (json) return printJson(keys)
@@ -46,13 +46,9 @@ export function list({ json }: { json?: boolean }): Promise<void> {
       used_at ?? 'never',
       revoked_at === null ? 'good' : 'revoked',
     ])
-    const table = [HEADINGS, ...rows]
-    const widths = HEADINGS.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0)))
-    await print(table.map((row) => formatRow(row, widths)).join(''))
+    await printTable(HEADINGS, rows)
   })
 }
-
-const toText = (time: number | null): string | null => (time === null ? null : new Date(time).toISOString())
 
 /** Takes a key back. */
 export function revoke(id: string): Promise<void> {
