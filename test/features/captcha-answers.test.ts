@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { createServer, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { ServerResponse } from 'node:http'
 import { type TestContext, test } from 'node:test'
 import { createCaptcha, probeCaptcha } from '../../src/features/auth/captcha.ts'
 import { createMovableClock } from '../kit.ts'
+import { startHttpService } from '../support/http-service.ts'
 
 const LONGEST = 64 * 1024
 const SOLVED = JSON.stringify({ success: true })
@@ -12,17 +11,11 @@ const SOLVED = JSON.stringify({ success: true })
 /** A service that answers so, and how often it was asked. */
 async function startService(t: TestContext, answer: (reply: ServerResponse) => void) {
   let asked = 0
-  const service = createServer((request, reply) => {
+  const origin = await startHttpService(t, (request, reply) => {
     asked += 1
     request.resume().once('end', () => answer(reply))
-  }).listen(0, '127.0.0.1')
-  await once(service, 'listening')
-  t.after(() => {
-    service.closeAllConnections()
-    service.close()
   })
-  const { port } = service.address() as AddressInfo
-  return { settings: { verifyUrl: `http://127.0.0.1:${port}/`, secret: 'x' }, asked: () => asked }
+  return { settings: { verifyUrl: `${origin}/`, secret: 'x' }, asked: () => asked }
 }
 
 async function open(t: TestContext, answer: (reply: ServerResponse) => void) {

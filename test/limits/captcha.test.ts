@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { createServer, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { ServerResponse } from 'node:http'
 import { it, type TestContext } from 'node:test'
 import { API, onEachDatabase, PASSWORD, type TestServer } from '../kit.ts'
 import { guess, nextAddress, signIn, signInOnDevice, startLimited } from '../support/guesses.ts'
+import { startHttpService } from '../support/http-service.ts'
 import { findFreePort } from '../support/postgres.ts'
 
 const SECRET = 'what the site is known by'
@@ -17,18 +16,12 @@ const verify: Answer = (reply, token) => reply.end(JSON.stringify({ success: tok
 /** A siteverify service, as hCaptcha, reCAPTCHA and Turnstile have it. */
 async function startService(t: TestContext, answer: Answer = verify) {
   const asked: Asked[] = []
-  const service = createServer(async (request, reply) => {
+  const origin = await startHttpService(t, async (request, reply) => {
     const body = new URLSearchParams(await new Response(request as never).text())
     asked.push({ secret: body.get('secret'), response: body.get('response'), remoteip: body.get('remoteip') })
     answer(reply, body.get('response'))
-  }).listen(0, '127.0.0.1')
-  await once(service, 'listening')
-  t.after(() => {
-    service.closeAllConnections()
-    service.close()
   })
-  const { port } = service.address() as AddressInfo
-  return { captcha: { verifyUrl: `http://127.0.0.1:${port}/siteverify`, secret: SECRET }, asked }
+  return { captcha: { verifyUrl: `${origin}/siteverify`, secret: SECRET }, asked }
 }
 
 let people = 0
