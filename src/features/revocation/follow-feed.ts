@@ -51,5 +51,7 @@ function waitForChange(feed: Feed, ms: number, signal: AbortSignal): Promise<voi
     const timer = setTimeout(end, ms)
     const stopListening = feed.onChange(end)
     signal.addEventListener('abort', end)
+    // It may have come while somebody took the last news.
+    if (signal.aborted) end()
   })
 }
