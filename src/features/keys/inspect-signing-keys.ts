@@ -15,7 +15,7 @@ export type InspectedSigningKey = {
   isDamaged: boolean
 }
 
-/** How every signing key stands, newest last. Unlike `loadSigningKeys` it changes none. */
+/** How every signing key stands, newest last. Unlike `openKeyring` it changes none. */
 export async function inspectSigningKeys(db: Db, secrets: Secrets): Promise<InspectedSigningKey[]> {
   return (await listSigningKeys(db)).map((stored) => inspectSigningKey(stored, secrets))
 }
