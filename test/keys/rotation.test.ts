@@ -125,6 +125,21 @@ onEachDatabase('rotation of keys', ({ start }) => {
     assert.ok(!(await published(server)).includes(second))
   })
 
+  it('one that waits, while another is about to take over: that rotation goes on', async () => {
+    const server = await start()
+    const { context } = server
+    const first = await kidOf(server)
+    const rotation = await rotateKeys(keeperOf(server))
+    await rotateOldKeys(context)
+    const waiting = (await published(server)).find(
+      (kid: string) => kid !== first && kid !== rotation?.key.kid,
+    )
+    assert.equal(await revokeKey(keeperOf(server), waiting), undefined)
+    server.clock.advance(HOUR)
+    assert.equal(await kidOf(server), rotation?.key.kid)
+    assert.deepEqual(await states(server), ['current', 'previous', 'revoked'])
+  })
+
   it('one that was made elsewhere takes over at the next rotation, in place of the one that waited', async () => {
     const server = await start()
     await rotateOldKeys(server.context)

@@ -119,7 +119,7 @@ export async function revokeKey(
     await updateSigningKey(trx, kid, { revoked_at: now })
     await insertRevocations(trx, 'key', [kid])
     await recordEvent(trx, now, { type: 'key.revoked', detail: describeKey(leaked) })
-    if (state === 'next') await endSigning(trx, currentOf(keys, now), null)
+    if (leaked === scheduledOf(keys, now)) await endSigning(trx, currentOf(keys, now), null)
     if (state !== 'current') return undefined
     const successor = scheduledOf(keys, now) ?? waitingOf(keys) ?? (await publish(keeper, trx, made, now))
     await updateSigningKey(trx, successor.kid, { signs_from: now, signs_until: null })
