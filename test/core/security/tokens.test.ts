@@ -233,6 +233,27 @@ test('[V9.2.1] a remembered access token expires like any other', () => {
   assert.equal(checks(), 1)
 })
 
+test('a remembered access token is looked at anew by the keys as they are now, and forgotten when its own is gone', () => {
+  const former = createKeyring({ algorithm: 'HS256', secretKey: SECRET_KEY, signingKeys: [] })
+  const other = createKeyring({ algorithm: 'HS256', secretKey: 'n'.repeat(32), signingKeys: [] })
+  let keyring = former
+  const tokens = createTokens({
+    keyring: () => keyring,
+    clock: { now: () => NOW },
+    issuer: ISSUER,
+    audience: AUDIENCE,
+    cacheBytes: CACHE_BYTES,
+  })
+  const token = tokens.signAccess(accessClaims())
+  assert.ok(tokens.verifyAccess(token))
+  keyring = { ...former }
+  assert.ok(tokens.verifyAccess(token), 'its key is still among them')
+  assert.equal(tokens.cached().entries, 1)
+  keyring = other
+  assert.equal(tokens.verifyAccess(token), undefined)
+  assert.equal(tokens.cached().entries, 0)
+})
+
 test('a refused token is never remembered, nor does it make its like accepted', () => {
   const { tokens, checks } = countedTokens(es256.keyring)
   const token = tokens.signAccess(accessClaims())
