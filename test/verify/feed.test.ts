@@ -164,6 +164,108 @@ test('clocks that differ do not matter, but a heartbeat that was held up counts 
   await verifier.verify(issuer.token())
 })
 
+test('how late the first heartbeat is counts from when the connection began', async (t) => {
+  const time = movableTime(t)
+  const issuer = await startIssuer(t)
+  const verifier = openVerifier(t, issuer, { revocations: { key: SERVICE_KEY, onGap: 'reject' } })
+  for (const index of [0, 1]) {
+    const connection = await issuer.connection(index)
+    // Whoever is in between passes each piece on just before the stream would be given up.
+    for (const [piece, sid] of ['one', 'two'].entries()) {
+      if (piece > 0) time.advance(24_000)
+      connection.endSession(`${sid} ${index}`, '1.a')
+      await until('it is known', () => verifier.counts().endedSessions === 2 * index + piece + 1)
+    }
+    time.advance(24_000)
+    connection.heartbeat('1.a', 5_000)
+    await until('it lags behind', () => verifier.errors.length === index + 1)
+    assert.match(String(verifier.errors.at(-1)), /lags behind/)
+    assert.ok(verifier.stalenessSeconds() > 40)
+    assert.equal(await refusalOf(verifier, issuer.token()), 'unavailable')
+  }
+  const honest = await issuer.connection(2)
+  honest.endSession('three', '1.a')
+  await until('it is known', () => verifier.counts().endedSessions === 5)
+  time.advance(4_000)
+  honest.heartbeat('1.a', 9_999)
+  await until('it is up to date', () => verifier.stalenessSeconds() < 4)
+  await verifier.verify(issuer.token())
+})
+
+test('how long the key takes that is sent with it is no lateness', async (t) => {
+  const time = movableTime(t)
+  const issuer = await startIssuer(t)
+  const key = Promise.withResolvers<string>()
+  let isAsked = false
+  const verifier = openVerifier(t, issuer, {
+    revocations: {
+      key: () => {
+        isAsked = true
+        return key.promise
+      },
+    },
+  })
+  await until('the key is asked for', () => isAsked)
+  time.advance(4_900)
+  key.resolve(SERVICE_KEY)
+  ;(await issuer.connection(0)).heartbeat('1.a', 5_000)
+  await verifier.ready()
+  assert.ok(verifier.stalenessSeconds() < 3)
+})
+
+test('after sleep nothing counts as new that came before it, whichever clock stood still', async (t) => {
+  const time = movableTime(t)
+  const issuer = await startIssuer(t)
+  const { verifier, connection } = await openCaughtUp(t, issuer, { onGap: 'reject' })
+  time.sleep(60_000)
+  connection.heartbeat('1.a', Math.floor(Date.now() / 1000) - 58)
+  const second = await issuer.connection(1)
+  assert.match(String(verifier.errors.at(-1)), /lags behind/)
+  assert.ok(verifier.stalenessSeconds() > 50)
+  assert.equal(await refusalOf(verifier, issuer.token()), 'unavailable')
+  second.heartbeat('1.b')
+  await until('it is up to date', () => verifier.stalenessSeconds() < 5)
+  await verifier.verify(issuer.token())
+})
+
+test('a snapshot proves nothing before old keys are loaded anew: it names no key that leaked long ago', async (t) => {
+  const time = movableTime(t)
+  const issuer = await startIssuer(t)
+  const leaked = await generateSigningKey('EdDSA')
+  issuer.jwks.keys.push(publicJwk(leaked))
+  const { verifier, connection } = await openCaughtUp(t, issuer, { onGap: 'reject' })
+  const token = signToken(leaked, someClaims(issuer.url, { exp: 4_000_000_000 }))
+  await verifier.verify(token)
+  const { onKeys } = issuer
+  issuer.onKeys = (_request, response) => sendProblem(response, 503, 'server_busy')
+  issuer.jwks.keys.pop()
+  connection.cut()
+  time.advance(63 * 60_000)
+  const second = await issuer.connection(1)
+  second.snapshot()
+  second.endSession('one', '9.a')
+  second.heartbeat('9.a')
+  await until('it has caught up', () => verifier.counts().endedSessions === 1)
+  await issuer.settle()
+  assert.equal(verifier.stalenessSeconds(), Number.POSITIVE_INFINITY)
+  assert.equal(await refusalOf(verifier, token), 'unavailable')
+  assert.equal(await refusalOf(verifier, issuer.token()), 'unavailable')
+  issuer.onKeys = onKeys
+  await until('the keys have come', () => verifier.stalenessSeconds() < 20)
+  assert.equal(await refusalOf(verifier, token), 'token_invalid')
+  await verifier.verify(issuer.token())
+})
+
+test('a snapshot with keys at hand that are not old asks for none', async (t) => {
+  const issuer = await startIssuer(t)
+  const { verifier, connection } = await openCaughtUp(t, issuer)
+  connection.snapshot()
+  connection.endSession('one', '1.a')
+  await until('it is known', () => verifier.counts().endedSessions === 1)
+  assert.ok(verifier.stalenessSeconds() < 20)
+  assert.equal(issuer.keyRequests.length, 1)
+})
+
 test('a stream that is silent for 25 seconds is dead; one that says anything is not', async (t) => {
   const time = movableTime(t)
   const issuer = await startIssuer(t)

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { createAuthenticate } from '../../packages/verify/src/authenticate.ts'
 import { createExpiringNames } from '../../packages/verify/src/expiring-names.ts'
 import { createTokenCache } from '../../packages/verify/src/token-cache.ts'
 import { startIssuer } from './support/issuer.ts'
@@ -78,6 +81,27 @@ test('tokens that were not accepted are not remembered', async (t) => {
   const verifier = openWithoutFeed(t, issuer)
   for (let n = 0; n < 100; n += 1) await refusalOf(verifier, `${issuer.token({ jti: `${n}` })}x`)
   assert.equal(verifier.counts().tokens, 0)
+})
+
+test('a verified token takes what the README says, whatever the header was that it came in', async (t) => {
+  setFlagsFromString('--expose-gc')
+  const collectGarbage = runInNewContext('gc') as () => void
+  const issuer = await startIssuer(t)
+  const verifier = openWithoutFeed(t, issuer)
+  const authenticate = createAuthenticate(verifier)
+  await authenticate(`Bearer ${issuer.token()}`)
+  const count = 500
+  const lines = Array.from({ length: count }, (_, n) =>
+    Buffer.from(`Bearer ${' '.repeat(15_000)}${issuer.token({ jti: `${n}` })}`),
+  )
+  collectGarbage()
+  const before = process.memoryUsage().heapUsed
+  for (const line of lines) assert.ok((await authenticate(line.toString('latin1'))).claims)
+  collectGarbage()
+  const each = (process.memoryUsage().heapUsed - before) / count
+  assert.equal(verifier.counts().tokens, count + 1)
+  t.diagnostic(`${Math.round(each)} bytes`)
+  assert.ok(each < 2_000, `${each} bytes`)
 })
 
 test('what is used again and again stays in the cache, however many others come', () => {

@@ -16,7 +16,7 @@ export function createTokenCheck(known: {
   maxTokens: number
   /** In ms. */
   now: () => number
-  keys: Pick<Keys, 'find' | 'seek'>
+  keys: Pick<Keys, 'find' | 'freshen' | 'seek'>
   revocations: Revocations
   /** Undefined: nobody is told which sessions end. */
   gap: Gap | undefined
@@ -24,7 +24,13 @@ export function createTokenCheck(known: {
   const { now, keys, revocations, gap } = known
   const seen = createTokenCache<SignedToken>(known.maxTokens)
 
+  /** Awaits nothing unless the keys are old. */
   function verify(token: string): Promise<AccessClaims> {
+    const refreshed = keys.freshen()
+    return refreshed ? refreshed.then(() => verifyByKnownKeys(token)) : verifyByKnownKeys(token)
+  }
+
+  function verifyByKnownKeys(token: string): Promise<AccessClaims> {
     const signed = seen.get(token)
     return signed ? judge(signed, token) : verifyUnseen(token)
   }
@@ -36,10 +42,12 @@ export function createTokenCheck(known: {
     return judge(signed, token)
   }
 
-  /** Awaits nothing unless there is a gap. */
+  /** Awaits nothing unless there is a gap, or its key has changed. */
   function judge(signed: SignedToken, token: string): Promise<AccessClaims> {
     const fault = findFault(signed)
     if (fault) return Promise.reject(new TokenError(fault))
+    // Its key is gone, or was published in other words.
+    if (keys.find(signed.key.header) !== signed.key) return verifyUnseen(token)
     return gap?.isOpen() ? judgeInGap(gap, signed, token) : Promise.resolve(signed.claims)
   }
 
@@ -55,8 +63,8 @@ export function createTokenCheck(known: {
     const seconds = now() / 1000
     if (!(claims.exp > seconds)) return 'token_expired'
     if (!(notBefore <= seconds)) return 'token_invalid'
-    if (revocations.sessions.has(claims.sid) || revocations.keys.has(key.kid)) return 'token_revoked'
-    return keys.find(key.header) === key ? undefined : 'token_invalid'
+    const isRevoked = revocations.sessions.has(claims.sid) || revocations.keys.has(key.kid)
+    return isRevoked ? 'token_revoked' : undefined
   }
 
   return { verify, size: seen.size }

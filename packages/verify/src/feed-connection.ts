@@ -17,6 +17,7 @@ export async function readFeed({
   key,
   lastId,
   signal,
+  onRequest,
   onEvent,
 }: {
   url: string
@@ -24,6 +25,8 @@ export async function readFeed({
   key: ServiceKey
   lastId: string | undefined
   signal: AbortSignal
+  /** Called before anything is sent. */
+  onRequest: () => void
   onEvent: (event: StreamEvent) => void
 }): Promise<void> {
   const connection = new AbortController()
@@ -33,6 +36,7 @@ export async function readFeed({
   try {
     const resume = lastId === undefined ? {} : { 'last-event-id': lastId }
     const headers = { accept: 'text/event-stream', ...(await authorization(key)), ...resume }
+    onRequest()
     const response = await open(fetch, { url, headers }, OPEN_TIMEOUT_MS, connection)
     silence.restart()
     await Promise.race([readEvents(bodyOf(response), { onChunk: silence.restart, onEvent }), silence.broken])

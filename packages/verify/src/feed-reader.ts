@@ -19,6 +19,7 @@ export function createFeedReader({
   freshness,
   now,
   onKeyRevoked,
+  onSnapshot,
   onCaughtUp,
 }: {
   revocations: Revocations
@@ -27,6 +28,8 @@ export function createFeedReader({
   now: () => number
   /** Told of each key that is revoked. */
   onKeyRevoked: (kid: string) => void
+  /** Called when all begins anew: what was told before, and is kept no longer, may have been missed. */
+  onSnapshot: () => void
   /** Called whenever everything has been told. */
   onCaughtUp: () => void
 }): FeedReader {
@@ -53,6 +56,7 @@ export function createFeedReader({
   return {
     /** After `snapshot` all comes again. What is known stays: no session that has ended begins again. */
     take({ event, id, data }) {
+      if (event === 'snapshot') onSnapshot()
       if (event === 'revocation') takeRevocation(data)
       if (event === 'heartbeat') takeHeartbeat(data)
       if (id !== undefined && /^[\x21-\x7e]{1,100}$/.test(id)) lastId = id

@@ -28,6 +28,7 @@ export function followFeed(input: {
   key: ServiceKey
   revocations: Revocations
   onKeyRevoked: (kid: string) => void
+  onSnapshot: () => void
   onError: (error: Error) => void
   now: () => number
   signal: AbortSignal
@@ -47,9 +48,13 @@ export function followFeed(input: {
 
   /** @returns how it failed, if it did not just end */
   async function connect(): Promise<RequestError | undefined> {
-    freshness.begin()
     try {
-      await readFeed({ ...input, lastId: reader.lastId(), onEvent: reader.take })
+      await readFeed({
+        ...input,
+        lastId: reader.lastId(),
+        onRequest: freshness.begin,
+        onEvent: reader.take,
+      })
       return undefined
     } catch (error) {
       return toRequestError(`GET ${input.url}`, error)

@@ -1,4 +1,4 @@
-type Instant = { monotonic: number; wall: number }
+import { before, type Instant, now, since } from './instant.ts'
 
 /** How old what is known may be said to be. */
 export type Freshness = {
@@ -6,7 +6,7 @@ export type Freshness = {
   begin(): void
   /**
    * At that time of the server's, in seconds, everything had been told.
-   * @returns how much later than others of this connection the news came, in ms
+   * @returns how much later than others of this connection the news came, in ms; the first ones than it could have come
    */
   prove(at: number): number
   /** What was known may be out of date from now on. */
@@ -20,22 +20,27 @@ const ROUNDING_MS = 1000
 
 /**
  * Counts from when the news came, so clocks that differ do no harm. News that was held up, by a proxy or because this process
- * stood still, comes later after its time than other news did, and counts for that much less.
+ * stood still, comes later after its time than other news did, and counts for that much less. The first news of a connection has
+ * nothing to be compared with: it counts from when the connection began, since nobody can have written it before.
  */
 export function createFreshness(): Freshness {
   let known: Instant | undefined
-  let shortestDelay = Number.POSITIVE_INFINITY
+  let began = now()
+  /** How long after its time news came, by each clock: at least. */
+  let shortest: Instant | undefined
 
   return {
     begin() {
-      shortestDelay = Number.POSITIVE_INFINITY
+      began = now()
+      shortest = undefined
     },
     prove(at) {
-      const { monotonic, wall } = now()
-      const delay = monotonic - at * 1000
-      shortestDelay = Math.min(shortestDelay, delay)
-      const lateness = Math.max(0, delay - shortestDelay - ROUNDING_MS)
-      known = { monotonic: monotonic - lateness, wall: wall - lateness }
+      const time = now()
+      const delay = before(time, at * 1000)
+      shortest = earlier(delay, shortest ?? before(began, at * 1000))
+      const longer = Math.max(delay.monotonic - shortest.monotonic, delay.wall - shortest.wall)
+      const lateness = Math.max(0, longer - ROUNDING_MS)
+      known = before(time, lateness)
       return lateness
     },
     forget() {
@@ -45,8 +50,7 @@ export function createFreshness(): Freshness {
   }
 }
 
-const now = (): Instant => ({ monotonic: performance.now(), wall: Date.now() })
-
-/** The longer of the two: a clock that is set back makes nothing younger, and while a machine sleeps some stand still. */
-const since = ({ monotonic, wall }: Instant): number =>
-  Math.max(performance.now() - monotonic, Date.now() - wall)
+const earlier = (one: Instant, other: Instant): Instant => ({
+  monotonic: Math.min(one.monotonic, other.monotonic),
+  wall: Math.min(one.wall, other.wall),
+})

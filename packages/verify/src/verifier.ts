@@ -1,9 +1,9 @@
 import { createTokenCheck } from './check-tokens.ts'
 import type { AccessClaims } from './claims.ts'
 import { type Feed, followFeed } from './feed.ts'
-import { createGap, type Gap } from './gap.ts'
+import { createGap } from './gap.ts'
 import { createKeys, type Keys } from './keys.ts'
-import { readOptions, type Settings, type VerifierOptions } from './options.ts'
+import { readOptions, type VerifierOptions } from './options.ts'
 import { waitUntilReady } from './ready.ts'
 import { createRevocations } from './revocations.ts'
 import type { ServiceKey } from './service-key.ts'
@@ -19,7 +19,7 @@ export type Verifier = {
    * @throws Error which says what is missing, after 10 s or that time
    */
   ready(options?: { timeoutSeconds?: number }): Promise<void>
-  /** How long ago it was last known which sessions have ended; infinity when it never was, or the server refuses to tell. */
+  /** How long ago it was last known which sessions have ended; infinity when it never was, keys are missing, or the server refuses. */
   stalenessSeconds(): number
   /** How many things are in memory: for your metrics. */
   counts(): { endedSessions: number; revokedKeys: number; keys: number; tokens: number }
@@ -41,17 +41,29 @@ export function createVerifier(options: VerifierOptions): Verifier {
   const { has: isRevoked } = revocations.keys
   const keys = createKeys({ url: `${issuer}/.well-known/jwks.json`, fetch, isRevoked, onError, signal })
   const feed = following && follow(following.key)
-  const gap = following && feed && watchGap(following, feed)
+  const gap =
+    following && createGap({ ...following, stalenessMs, url: `${api}/auth/introspect`, fetch, onError })
   const tokens = createTokenCheck({ ...settings, keys, revocations, gap })
 
   function follow(key: ServiceKey): Feed {
     void keys.load()
     const url = `${api}/revocations`
-    return followFeed({ url, fetch, key, revocations, onKeyRevoked: keys.drop, onError, now, signal })
+    return followFeed({
+      url,
+      fetch,
+      key,
+      revocations,
+      onKeyRevoked: keys.drop,
+      onSnapshot: keys.reload,
+      onError,
+      now,
+      signal,
+    })
   }
 
-  function watchGap(options: NonNullable<Settings['revocations']>, { stalenessMs }: Feed): Gap {
-    return createGap({ ...options, stalenessMs, url: `${api}/auth/introspect`, fetch, onError })
+  /** While keys are missing that the feed does not tell of, it proves nothing. */
+  function stalenessMs(): number {
+    return feed && keys.isLoaded() ? feed.stalenessMs() : Number.POSITIVE_INFINITY
   }
 
   return {
@@ -62,7 +74,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
         signal,
         missing: () => describeMissing(keys, feed),
       }),
-    stalenessSeconds: () => (feed ? feed.stalenessMs() / 1000 : Number.POSITIVE_INFINITY),
+    stalenessSeconds: () => stalenessMs() / 1000,
     counts: () => ({
       endedSessions: revocations.sessions.size(),
       revokedKeys: revocations.keys.size(),
