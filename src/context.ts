@@ -94,7 +94,8 @@ export async function createContext(
     const { publicUrl } = settings
     const mailbox = settings.email.transport.kind === 'mailbox' ? createMailbox() : undefined
     const mailer = createMailer(settings.email, mailbox)
-    const counters = await openCounters(settings.rateLimitUrl, database, { clock, warn })
+    const onFallback = metrics.countedAlone
+    const counters = await openCounters(settings.rateLimitUrl, database, { clock, warn, onFallback })
     return {
       settings,
       database,

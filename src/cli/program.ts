@@ -88,6 +88,14 @@ function addDoctor(program: Command): void {
     .action(async (options: DoctorOptions) => (await import('./commands/doctor.ts')).runDoctor(options))
 }
 
+const END_SESSIONS_HELP = `
+With --all the keys that sign access tokens are revoked as well, and the servers make a new one: no token is believed that there
+was, also of sessions that a restored backup knows nothing of.
+
+Examples:
+  $ postern sessions end --user ada@example.com
+  $ postern sessions end --all`
+
 function addSessionCommands(program: Command): void {
   const sessions = program.command('sessions').description('end sessions')
   sessions
@@ -96,10 +104,7 @@ function addSessionCommands(program: Command): void {
     .option('--all', 'the sessions of everyone')
     .option('--user <name>', 'the sessions of one user: username, e-mail address or id')
     .option('--json', 'print {"ended": COUNT}')
-    .addHelpText(
-      'after',
-      '\nExamples:\n  $ postern sessions end --user ada@example.com\n  $ postern sessions end --all',
-    )
+    .addHelpText('after', END_SESSIONS_HELP)
     .action(async ({ all, user, json }: { all?: true; user?: string; json?: true }, command: Command) => {
       if ((all === true) === (user !== undefined)) {
         command.error('expected one of --all and --user NAME')

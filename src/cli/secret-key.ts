@@ -1,6 +1,13 @@
+import type { Secrets } from '../core/security/secrets.ts'
 import { findKeptSecretKey } from '../core/settings/kept-secret-key.ts'
 import type { CheckedSettings } from '../core/settings.ts'
 import { CommandFailure } from './failures.ts'
+
+/** The same with the one before it, which opens what is not sealed anew yet. */
+export const getSecrets = (settings: CheckedSettings): Secrets => ({
+  secretKey: getSecretKey(settings),
+  secretKeyPrevious: settings.secretKeyPrevious,
+})
 
 /**
  * The server's secret, for commands that need it; none is made.

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander'
+import { SCOPES } from '../core/scopes.ts'
 import type { CreateOptions } from './commands/service-keys.ts'
 
 /** `postern service-keys ...` */
@@ -23,11 +24,7 @@ function addCreate(keys: Command): void {
     .command('create')
     .description('make a key, and print it')
     .requiredOption('--name <name>', 'what the service is called, for your list')
-    .addOption(
-      new Option('--scope <scope...>', 'what it may do')
-        .choices(['revocations:read', 'tokens:introspect'])
-        .makeOptionMandatory(),
-    )
+    .addOption(new Option('--scope <scope...>', 'what it may do').choices(SCOPES).makeOptionMandatory())
     .option('--json', 'print {"id", "key"}')
     .addHelpText('after', CREATE_HELP)
     .action(async (options: CreateOptions) => (await import('./commands/service-keys.ts')).create(options))

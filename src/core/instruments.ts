@@ -23,6 +23,8 @@ export type Instruments = {
     label: string,
     values: readonly Value[],
   ): (value: Value) => void
+  /** Gives what adds to it, or takes away; of several processes the sum. */
+  gauge(name: string, help: string): (change: number) => void
   /** Gives, for one set of labels, what takes down how many seconds something took. */
   histogram(name: string, help: string): (labels?: Labels) => (seconds: number) => void
   /** All as they stand. */
@@ -30,7 +32,7 @@ export type Instruments = {
 }
 
 /**
- * Counters and histograms as plain numbers. What counts is bound to its labels once, and then costs next to nothing:
+ * Counters, gauges and histograms as plain numbers. What counts is bound to its labels once, and then costs next to nothing:
  * prom-client itself would look its labels up each time, for about half a microsecond, and takes long to load.
  */
 export function createInstruments(): Instruments {
@@ -56,6 +58,13 @@ export function createInstruments(): Instruments {
       const of = counter(name, help)
       const known = new Map(values.map((value) => [value, of({ [label]: value })]))
       return (value) => (known.get(value) ?? of({ [label]: value }))()
+    },
+    gauge(name, help) {
+      let value = 0
+      metrics.push(() => ({ name, help, type: 'gauge', aggregator: 'sum', values: [{ labels: {}, value }] }))
+      return (change) => {
+        value += change
+      }
     },
     histogram(name, help) {
       const children = createChildren(() => ({ sum: 0, counts: new Float64Array(BOUNDS.length + 1) }))

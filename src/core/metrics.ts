@@ -21,6 +21,7 @@ export const MAIL_KINDS = [
   'reset_password',
   'confirm_new_email',
   'email_changed',
+  'email_change_undone',
   'email_restored',
   'sign_in',
   'new_sign_in',
@@ -42,7 +43,7 @@ const PROBLEM_CODES = Object.keys(PROBLEMS) as ProblemCode[]
  * Each value of a label stands at 0 from the start, or the first of its kind would not show as an increase.
  */
 export function createMetrics() {
-  const { counter, counterBy, histogram, read } = createInstruments()
+  const { counter, counterBy, gauge, histogram, read } = createInstruments()
   const requests = counter('postern_http_requests_total', 'Requests, by method, route and status')
   const requestSeconds = histogram(
     'postern_http_request_duration_seconds',
@@ -88,19 +89,25 @@ export function createMetrics() {
     refresh: (outcome: RefreshOutcome) => refreshes(REFRESH_FAILURES[outcome] ?? outcome),
     /** For one limit: gives what counts a refusal. */
     limited: counter('postern_limited_total', 'Requests that a limit refused, by limit'),
+    countedAlone: counter(
+      'postern_counted_alone_total',
+      'Counts that a process made by itself, because RATE_LIMIT_URL did not answer',
+    )(),
     mail: (kind: string, outcome: (typeof MAIL_OUTCOMES)[number]) => mails({ kind, outcome })(),
     problem: counterBy('postern_problems_total', 'Error replies, by code', 'code', PROBLEM_CODES),
     hashSeconds: histogram('postern_hash_duration_seconds', 'What a thread took for a password hash')(),
+    revocationStreams: gauge('postern_revocation_streams', 'Streams of revocations that are being followed'),
     /** For one operation: gives what takes down the seconds of each statement. */
     statement: (operation: string) => statementSeconds({ operation }),
-    /** For requests to one route: gives what takes down the status and the seconds of each. */
-    route(method: string, route: string): (status: number, seconds: number) => void {
+    /** For requests to one route: gives what takes down the status of each, and the seconds of those that were not to go on. */
+    route(method: string, route: string): (status: number, seconds: number | undefined) => void {
       const byStatus = new Map<number, () => void>()
       let take: ((seconds: number) => void) | undefined
       return (status, seconds) => {
         const count = byStatus.get(status) ?? requests({ method, route, status: String(status) })
         byStatus.set(status, count)
         count()
+        if (seconds === undefined) return
         // Only now: a route that nobody asks for would fill the page with zeros.
         take ??= requestSeconds({ method, route })
         take(seconds)

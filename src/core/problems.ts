@@ -154,6 +154,8 @@ type ProblemOptions = {
   errors?: FieldError[]
   /** When trying again makes sense, sent as `Retry-After`. */
   retryAfterSeconds?: number
+  /** What a token would need, sent with `insufficient_scope`. */
+  scope?: string
 }
 
 /** An expected failure, told to the client by its code. */
@@ -162,14 +164,16 @@ export class Problem extends Error {
   readonly context: Record<string, unknown> | undefined
   readonly errors: FieldError[] | undefined
   readonly retryAfterSeconds: number | undefined
+  readonly scope: string | undefined
 
-  constructor(code: ProblemCode, { cause, context, errors, retryAfterSeconds }: ProblemOptions = {}) {
+  constructor(code: ProblemCode, { cause, context, errors, retryAfterSeconds, scope }: ProblemOptions = {}) {
     super(PROBLEMS[code].detail, { cause })
     this.name = 'Problem'
     this.code = code
     this.context = context
     this.errors = errors
     this.retryAfterSeconds = retryAfterSeconds
+    this.scope = scope
   }
 }
 

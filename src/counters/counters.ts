@@ -1,3 +1,5 @@
+import type { Clock } from '../core/clock.ts'
+
 /** What a counter stands at, and how long until it begins anew. */
 export type Count = { count: number; msLeft: number }
 
@@ -9,4 +11,12 @@ export type Counters = {
    * @param points less than 0 takes back what was added before
    */
   add(key: string, windowMs: number, points?: number): Promise<Count>
+}
+
+export type CountersOptions = {
+  clock: Clock
+  /** Tells the operator that counters which nodes share are away. */
+  warn: (message: string) => void
+  /** Called for each time that a process counts by itself, because they are. */
+  onFallback: () => void
 }

@@ -1,6 +1,5 @@
-import type { Clock } from '../core/clock.ts'
 import type { Database } from '../database/connection.ts'
-import type { Counters } from './counters.ts'
+import type { Counters, CountersOptions } from './counters.ts'
 import { createMemoryCounters } from './memory.ts'
 import { createPostgresCounters } from './postgres.ts'
 
@@ -19,12 +18,13 @@ export type OpenCounters = {
 export async function openCounters(
   url: string | undefined,
   { kind, db }: Database,
-  { clock, warn }: { clock: Clock; warn: (message: string) => void },
+  options: CountersOptions,
 ): Promise<OpenCounters> {
+  const { clock } = options
   const local = createMemoryCounters(clock)
   if (url !== undefined) {
     const { openRedisCounters } = await import('./redis.ts')
-    const { close, ...shared } = openRedisCounters(url, local, { clock, warn })
+    const { close, ...shared } = openRedisCounters(url, local, options)
     return { shared, local, close }
   }
   const shared = kind === 'postgres' ? createPostgresCounters(db, clock) : local

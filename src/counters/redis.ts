@@ -1,9 +1,9 @@
 import { createClient } from '@redis/client'
 import { RateLimiterRedis } from 'rate-limiter-flexible'
 import { createBreaker } from '../core/breaker.ts'
-import { type Clock, SECOND } from '../core/clock.ts'
+import { SECOND } from '../core/clock.ts'
 import { within } from '../core/within.ts'
-import type { Counters } from './counters.ts'
+import type { Counters, CountersOptions } from './counters.ts'
 
 const CONNECT_TIMEOUT_MS = 2000
 /** A store that takes longer counts as down: somebody waits for it. */
@@ -19,7 +19,7 @@ const MAX_QUEUED = 10_000
 export function openRedisCounters(
   url: string,
   local: Counters,
-  { clock, warn }: { clock: Clock; warn: (message: string) => void },
+  { clock, warn, onFallback }: CountersOptions,
 ): Counters & { close(): Promise<void> } {
   const client = createClient({
     url,
@@ -50,7 +50,10 @@ export function openRedisCounters(
       const result = await attempt(() =>
         within(TIME_OUT_MS, store.penalty(key, points, { customDuration }), noAnswer),
       )
-      if (!result) return local.add(key, windowMs, points)
+      if (!result) {
+        onFallback()
+        return local.add(key, windowMs, points)
+      }
       return { count: result.consumedPoints, msLeft: result.msBeforeNext }
     },
     close: async () => client.destroy(),

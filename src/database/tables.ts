@@ -1,6 +1,7 @@
 import type { Generated, Kysely, Selectable } from 'kysely'
 import type { Timestamp } from '../core/clock.ts'
 import type { SessionId, UserId } from '../core/ids.ts'
+import type { AsymmetricAlgorithm } from '../core/security/algorithms.ts'
 
 export type Tables = {
   users: UsersTable
@@ -74,7 +75,7 @@ export type SessionsTable = {
 export type SigningKeysTable = {
   /** JWK thumbprint (RFC 7638). */
   kid: string
-  algorithm: string
+  algorithm: AsymmetricAlgorithm
   /** The public key as a JWK, in JSON. */
   public_jwk: string
   /** The private key as a JWK in JSON, sealed with a key derived from SECRET_KEY. */
@@ -91,7 +92,7 @@ export type SigningKeysTable = {
 export type RevocationsTable = {
   /** The id of the session, or the `kid` of the key. */
   subject: string
-  kind: string
+  kind: 'session' | 'key'
   /** Its place in the feed, from 1; null until it is published, once its transaction has been committed. */
   seq: number | null
   /** Random: tells this place from the one that a restored backup gives the same number. */

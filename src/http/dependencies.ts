@@ -2,7 +2,8 @@ import type { FastifyRequest } from 'fastify'
 import type { Context } from '../context.ts'
 import { type Caller, createCaller } from '../core/caller.ts'
 import { Problem } from '../core/problems.ts'
-import { isServiceKey, readServiceKey, type Scope } from '../features/service-keys/service-keys.ts'
+import type { Scope } from '../core/scopes.ts'
+import { isServiceKey, readServiceKey } from '../features/service-keys/service-keys.ts'
 import { type Authenticated, authenticate } from '../features/sessions/authenticate.ts'
 import type { App } from './app-type.ts'
 import { bearerToken } from './bearer-token.ts'
@@ -63,6 +64,17 @@ export async function currentSuperuser(context: Context, request: FastifyRequest
   return user
 }
 
+/** Whether who was let in may do it still. */
+export async function hasScope(context: Context, request: FastifyRequest, scope: Scope): Promise<boolean> {
+  try {
+    await requireScope(context, request, scope)
+    return true
+  } catch (error) {
+    if (error instanceof Problem) return false
+    throw error
+  }
+}
+
 /**
  * Lets in who may do this: a service of the operator's by its key, or a person whose token has the scope.
  * @throws Problem `not_authenticated`, `access_token_invalid`, `inactive_user`, `insufficient_scope`
@@ -72,7 +84,7 @@ export async function requireScope(context: Context, request: FastifyRequest, sc
   if (token === undefined) throw new Problem('not_authenticated')
   const granted = isServiceKey(token)
     ? await readServiceKey(context, token)
-    : await currentUser(context, request)
-  if (!granted) throw new Problem('access_token_invalid')
-  if (!granted.scope.split(' ').includes(scope)) throw new Problem('insufficient_scope')
+    : (await currentUser(context, request)).scope
+  if (granted === undefined) throw new Problem('access_token_invalid')
+  if (!granted.split(' ').includes(scope)) throw new Problem('insufficient_scope', { scope })
 }

@@ -1,24 +1,46 @@
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
+const EVENT_STREAM = 'text/event-stream'
+
 /** One of the Server-Sent Events (WHATWG HTML section 9.2). */
 export type StreamedEvent = { event: string; id?: string; data: object }
 
-/** Whether the client asks for a stream of events rather than a page. */
-export const wantsEvents = ({ headers }: FastifyRequest): boolean =>
-  headers.accept?.includes('text/event-stream') ?? false
+/** One that is being followed. */
+export type OpenStream = {
+  /** Comes when it is to end. */
+  signal: AbortSignal
+  /** Called when the client has gone, or all has been sent. */
+  close(): void
+}
 
-/** Answers with events for as long as they come; `stop` is called when the client has gone, or they have ended. */
+/** How long a client has to take what was sent before its stream ended. */
+const LAST_EVENTS_MS = 1000
+
+/** Whether the client asks for a stream of events rather than a page. */
+export const wantsEvents = ({ method, headers }: FastifyRequest): boolean =>
+  method === 'GET' && (headers.accept?.includes(EVENT_STREAM) ?? false)
+
+/** Whether it was answered with one. */
+export const isStream = (reply: FastifyReply): boolean =>
+  String(reply.getHeader('content-type')).startsWith(EVENT_STREAM)
+
+/** Answers with events for as long as they come: whoever makes them ends with the signal. */
 export function sendEvents(
   reply: FastifyReply,
   events: AsyncIterable<StreamedEvent>,
-  stop: () => void,
+  { signal, close }: OpenStream,
 ): FastifyReply {
   const stream = Readable.from(toLines(events), { objectMode: false, highWaterMark: 64 * 1024 })
-  stream.once('close', stop)
+  // Not when the stream closes: it waits for the next event first.
+  reply.raw.once('close', close)
+  signal.addEventListener('abort', () => {
+    // A reader who takes nothing would hold up whoever waits for the end of it.
+    setTimeout(() => reply.raw.destroy(), LAST_EVENTS_MS).unref()
+  })
   return reply
     .headers({
-      'content-type': 'text/event-stream; charset=utf-8',
+      'content-type': `${EVENT_STREAM}; charset=utf-8`,
       'cache-control': 'no-store',
       // A proxy that gathers what it passes on would keep them back.
       'x-accel-buffering': 'no',

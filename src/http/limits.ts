@@ -68,6 +68,8 @@ export const LIMITS = {
   'code-account-day': limit(50, DAY, 'all nodes'),
   'code-server': limit(200, SECOND, 'each process'),
   'introspect-address': limit(60_000, MINUTE, 'each process', { isTold: true }),
+  /** By itself: an API that cannot read what has ended introspects, and would use up what it needs to read again. */
+  'revocations-address': limit(6000, MINUTE, 'each process', { isTold: true }),
 } as const satisfies Record<string, Limit>
 
 export type LimitName = keyof typeof LIMITS

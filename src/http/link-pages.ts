@@ -22,7 +22,10 @@ const OUTCOMES: Readonly<Partial<Record<ProblemCode, Outcome>>> = {
   username_taken: 'taken',
   inactive_user: 'link_invalid',
   too_many_requests: 'too_many_tries',
+  too_many_failures: 'too_many_tries',
 }
+
+const INCORRECT: readonly ProblemCode[] = ['registration_password_incorrect', 'current_password_incorrect']
 
 type PageRequest = FastifyRequest<{
   Querystring: { token?: unknown }
@@ -38,11 +41,12 @@ type ServePage = (kind: EmailLink, use: Use) => void
 export function createPageServer(app: App, context: Context, limits: Limits): ServePage {
   const show = createShow(context)
   const formOf = createForms(context)
-  /** Where another password may do. */
+  /** Where a password is asked for, or another one may do. */
   const formAgain = (kind: EmailLink, token: string, { code, context }: Problem): Page | undefined => {
     const refusal = PASSWORD_REFUSALS.find((known) => known === context?.refusal)
     if (refusal) return formOf(kind, token, { refusals: [refusal] })
-    return code === 'registration_password_incorrect' ? formOf(kind, token, { isRefused: true }) : undefined
+    if (kind === 'verify' && code === 'validation_failed') return formOf('confirm', token)
+    return INCORRECT.includes(code) ? formOf(kind, token, { isRefused: true }) : undefined
   }
   return (kind, use) => {
     const hidden = { schema: { hide: true } }
@@ -54,7 +58,7 @@ export function createPageServer(app: App, context: Context, limits: Limits): Se
     app.post(PAGE_PATHS[kind], hidden, async (request: PageRequest, reply) => {
       const token = request.body?.token
       try {
-        await admitProof(limits, { caller: request.caller, reply }, {})
+        await admitProof(limits, { caller: request.caller, reply }, 'account', {})
         if (!isToken(token)) throw new Problem('email_token_invalid')
         return show(request, reply, { kind: await use(request, reply, token) })
       } catch (error) {

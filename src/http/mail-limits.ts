@@ -19,7 +19,7 @@ export async function admitMailFrom(
 }
 
 /**
- * The same for a mail that comes of something else: by whom it is for, not who asks.
+ * The same for a mail that comes of something else, which has a limit of its own for who asks.
  * @throws Problem `too_many_requests`
  */
 export async function admitMailTo(
@@ -28,22 +28,25 @@ export async function admitMailTo(
   kind: string,
   email: string,
 ): Promise<void> {
+  await limits.take(limited, 'mail-address-account', [kind, addressOf(limited.caller), emailKey(email)])
   await limits.take(limited, 'mail-account', [kind, emailKey(email)])
 }
 
 /**
- * Counts what somebody brings from a mail: of codes, whose there are few, also by whom they are for.
+ * Counts what somebody brings from a mail: of codes, whose there are few, also by whom they are for. Those that sign in count
+ * by themselves: who asks for one may try at it, and uses up no other.
  * @throws Problem `too_many_requests`
  */
 export async function admitProof(
   limits: Limits,
   limited: Limited,
+  kind: 'sign-in' | 'account',
   { token, email }: { token?: string | undefined; email?: string | undefined },
 ): Promise<void> {
   await limits.take(limited, 'code-address', [addressOf(limited.caller)])
   if (email !== undefined && token === undefined) {
-    await limits.take(limited, 'code-account', [emailKey(email)])
-    await limits.take(limited, 'code-account-day', [emailKey(email)])
+    await limits.take(limited, 'code-account', [kind, emailKey(email)])
+    await limits.take(limited, 'code-account-day', [kind, emailKey(email)])
   }
   await limits.take(limited, 'code-server', [])
 }

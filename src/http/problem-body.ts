@@ -5,7 +5,7 @@ export const PROBLEM_MEDIA_TYPE = 'application/problem+json'
 const BEARER = 'Bearer realm="postern"'
 
 /** RFC 6750 section 3: what is asked for, with one parameter at least. `error` only where a token was sent. */
-export const CHALLENGES: Partial<Record<ProblemCode, string>> = {
+const CHALLENGES: Partial<Record<ProblemCode, string>> = {
   not_authenticated: BEARER,
   invalid_credentials: BEARER,
   refresh_token_invalid: BEARER,
@@ -16,6 +16,12 @@ export const CHALLENGES: Partial<Record<ProblemCode, string>> = {
   insufficient_scope: `${BEARER}, error="insufficient_scope"`,
   // RFC 9470 section 3
   reauthentication_required: `${BEARER}, error="insufficient_user_authentication", max_age="300"`,
+}
+
+/** What `WWW-Authenticate` says with a problem; undefined where it is not sent. */
+export function challengeOf(code: ProblemCode, scope?: string): string | undefined {
+  const challenge = CHALLENGES[code]
+  return challenge && scope !== undefined ? `${challenge}, scope="${scope}"` : challenge
 }
 
 export type Occurrence = {

@@ -2,7 +2,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { Context } from '../context.ts'
 import { PROBLEMS, Problem, type ProblemCode } from '../core/problems.ts'
 import type { App } from './app-type.ts'
-import { CHALLENGES, PROBLEM_MEDIA_TYPE, problemBody } from './problem-body.ts'
+import { challengeOf, PROBLEM_MEDIA_TYPE, problemBody } from './problem-body.ts'
 import { validationErrors } from './validation.ts'
 
 /** What Fastify refuses by itself, by its error code. */
@@ -87,9 +87,9 @@ function sendProblem(
   problem: Problem,
   context: Told,
 ): FastifyReply {
-  const { code, errors } = problem
+  const { code, errors, scope } = problem
   const { publicUrl } = context.settings
-  const challenge = CHALLENGES[code]
+  const challenge = challengeOf(code, scope)
   if (challenge) reply.header('www-authenticate', challenge)
   const instance = toUriReference(pathOf(request.url))
   return setProblem(reply, problem, context)

@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Context } from '../context.ts'
 import type { App } from './app-type.ts'
+import { isStream } from './event-stream.ts'
 import { METHODS } from './methods.ts'
 
 type Meter = ReturnType<Context['metrics']['route']>
@@ -8,13 +9,17 @@ type Meter = ReturnType<Context['metrics']['route']>
 /** The one label of all paths that lead nowhere, and of all methods that none of ours answers. */
 const UNKNOWN = 'unknown'
 
+/** Undefined for a stream, which lasts for as long as its reader likes. */
+const secondsOf = (reply: FastifyReply): number | undefined =>
+  isStream(reply) ? undefined : reply.elapsedTime / 1000
+
 /** Counts and times every request by its route's template: what clients make up gets no label of its own. */
 export function measureRequests(app: App, { metrics }: Pick<Context, 'metrics'>): void {
   app.addHook('onRoute', (route) => {
     const methods = [route.method].flat()
     const meters = new Map<string, Meter>(methods.map((method) => [method, metrics.route(method, route.url)]))
     const measure = (request: FastifyRequest, reply: FastifyReply, done: () => void) => {
-      meters.get(request.method)?.(reply.statusCode, reply.elapsedTime / 1000)
+      meters.get(request.method)?.(reply.statusCode, secondsOf(reply))
       done()
     }
     route.onResponse = [route.onResponse ?? [], measure].flat()
@@ -24,7 +29,7 @@ export function measureRequests(app: App, { metrics }: Pick<Context, 'metrics'>)
   app.addHook('onResponse', (request, reply, done) => {
     if (request.is404) {
       const measure = nowhere.get(request.method) ?? otherwise
-      measure(reply.statusCode, reply.elapsedTime / 1000)
+      measure(reply.statusCode, secondsOf(reply))
     }
     done()
   })

@@ -9,7 +9,7 @@ import type { MetricsSettings } from '../core/settings/monitoring.ts'
 import { createScrape, METRICS_MEDIA_TYPE } from '../features/metrics/scrape.ts'
 import { requireMetricsToken } from '../features/metrics/token.ts'
 import { bearerToken } from '../http/bearer-token.ts'
-import { CHALLENGES, type Occurrence, PROBLEM_MEDIA_TYPE, problemBody } from '../http/problem-body.ts'
+import { challengeOf, type Occurrence, PROBLEM_MEDIA_TYPE, problemBody } from '../http/problem-body.ts'
 
 const PATH = '/metrics'
 const REQUEST_TIMEOUT_MS = 5 * SECOND
@@ -62,7 +62,7 @@ function refuseUnfit(request: IncomingMessage, token: string | undefined): void 
 
 function refuse(response: ServerResponse, code: ProblemCode, occurrence: Occurrence): void {
   const { status } = PROBLEMS[code]
-  const challenge = CHALLENGES[code]
+  const challenge = challengeOf(code)
   response
     .writeHead(status, {
       'content-type': `${PROBLEM_MEDIA_TYPE}; charset=utf-8`,

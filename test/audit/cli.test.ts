@@ -243,6 +243,7 @@ onEachDatabase('postern audit', ({ start }) => {
     const told = byOperator.map(({ type, actor_name, mac }) => [type, actor_name, mac !== null])
     const { username } = userInfo()
     assert.deepEqual(told.sort(), [
+      ['key.revoked', username, true],
       ['session.ended', username, true],
       ['sessions.ended', username, true],
       ['user.disabled', username, true],

@@ -122,6 +122,38 @@ onEachDatabase('postern keys', ({ start }) => {
       assert.match(stderr, /^postern: There is no key that signs: with ALGORITHM=HS256 it is derived/)
     }
   })
+
+  it('a key is neither made nor dropped with a secret that is not the server’s: nobody could open the next', async () => {
+    const server = await start()
+    const kid = currentOf(server)
+    const before = await list(server)
+    const env = { ...cliEnv(server), SECRET_KEY: 'another secret of at least thirty-two characters' }
+    for (const args of [['rotate'], ['revoke', kid]]) {
+      const refused = await runCli(['keys', ...args], { env })
+      assert.deepEqual([refused.code, refused.stdout], [1, ''])
+      assert.match(refused.stderr, new RegExp(`The signing key ${kid} was sealed with another SECRET_KEY`))
+    }
+    assert.deepEqual(await list(server), before)
+  })
+
+  it('after the secret has leaked: with a new one, the end of all sessions drops every key, and the server starts', async () => {
+    const server = await start()
+    const { tokens } = await server.register({ username: 'ada' })
+    const kid = currentOf(server)
+    const secretKey = 'another secret of at least thirty-two characters'
+    // As the guide says: the key of the audit log could not be opened, either.
+    await server.context.db.deleteFrom('audit_events').execute()
+    await server.context.db.deleteFrom('audit_chain').execute()
+    const env = { ...cliEnv(server), SECRET_KEY: secretKey }
+    const ended = await runCli(['sessions', 'end', '--all'], { env })
+    assert.deepEqual([ended.code, ended.stderr], [0, 'Ended 1 session of all users.\n'])
+    await server.restart({ secretKey })
+    assert.notEqual(currentOf(server), kid)
+    assert.equal((await server.me(tokens.access_token)).status, 401)
+    assert.equal((await server.refresh(tokens.refresh_token)).status, 401)
+    const { tokens: later } = await server.register()
+    assert.equal((await server.me(later.access_token)).status, 200)
+  })
 })
 
 onEachDatabase('postern service-keys', ({ start }) => {

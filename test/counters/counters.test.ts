@@ -8,12 +8,13 @@ import { newId } from '../../src/core/ids.ts'
 import { cleanUpCounters } from '../../src/counters/clean-up-counters.ts'
 import type { Counters } from '../../src/counters/counters.ts'
 import { createMemoryCounters } from '../../src/counters/memory.ts'
+import { openCounters } from '../../src/counters/open.ts'
 import { createPostgresCounters } from '../../src/counters/postgres.ts'
 import { openRedisCounters } from '../../src/counters/redis.ts'
 import { openDatabase } from '../../src/database/connection.ts'
 import { createMovableClock, onEachDatabase } from '../kit.ts'
 import { findFreePort } from '../support/postgres.ts'
-import { findRedis } from '../support/redis.ts'
+import { findRedis, startFakeRedis } from '../support/redis.ts'
 
 const times = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1)
 
@@ -45,10 +46,25 @@ describe('counters in memory', () => {
     await counters.add('one more', MINUTE)
     assert.equal((await counters.add('first', MINUTE)).count, 101)
     assert.equal((await counters.add('n1', MINUTE)).count, 1)
+    for (const n of times(200)) await counters.add(`looked at ${n}`, MINUTE, 0)
+    assert.equal((await counters.add('first', MINUTE)).count, 102, 'to look keeps nothing')
   })
 })
 
-onEachDatabase('counters', ({ start }) => {
+onEachDatabase('counters', ({ start, kind }) => {
+  it('they are where all processes share them: in memory for one, in PostgreSQL for many, or where RATE_LIMIT_URL says', async () => {
+    const { context, clock } = await start()
+    const { database } = context
+    const options = { clock, warn: () => {}, onFallback: () => {} }
+    const { shared, local, close } = await openCounters(undefined, database, options)
+    assert.equal(shared === local, kind === 'sqlite')
+    await close()
+    const redis = await openCounters('redis://127.0.0.1:1', database, options)
+    assert.equal((await redis.shared.add('one', MINUTE)).count, 1)
+    assert.equal((await redis.local.add('one', MINUTE)).count, 2, 'counts meanwhile')
+    await redis.close()
+  })
+
   it('a hundred at once count as a hundred; what is taken back is taken back; nothing is added for looking', async () => {
     const { counters } = (await start()).context
     assert.deepEqual(await addHundred(counters.shared, 'one'), times(100))
@@ -116,7 +132,9 @@ describe('counters in Redis or Valkey', () => {
     const key = newId()
     await sleep(200)
     await Promise.all([addHundred(one.counters, key), addHundred(two.counters, key)])
-    assert.equal((await one.counters.add(key, MINUTE, 0)).count, 200)
+    const { count, msLeft } = await one.counters.add(key, MINUTE, 0)
+    assert.equal(count, 200)
+    assert.ok(msLeft > MINUTE - 10 * SECOND && msLeft <= MINUTE, `${msLeft} ms`)
     assert.equal((await one.counters.add(key, MINUTE, -1)).count, 199)
     const short = newId()
     assert.equal((await one.counters.add(short, SECOND)).count, 1)
@@ -124,15 +142,23 @@ describe('counters in Redis or Valkey', () => {
     await sleep(1100)
     assert.equal((await one.counters.add(short, SECOND)).count, 1)
     assert.equal((await one.local.add(short, SECOND, 0)).count, 0, 'nothing was counted here')
+    assert.equal(one.fallbacks() + two.fallbacks(), 0)
   })
 
   it('while it is not there, this process counts, and no request waits', async (t) => {
-    const { counters, warnings } = openRedis(t, `redis://:secret@127.0.0.1:${await findFreePort()}`)
+    const { counters, warnings, fallbacks } = openRedis(
+      t,
+      `redis://:secret@127.0.0.1:${await findFreePort()}`,
+    )
     const startedAt = performance.now()
     assert.deepEqual(await addHundred(counters, 'one'), times(100))
     assert.ok(performance.now() - startedAt < 500)
+    assert.equal(fallbacks(), 100)
     assert.equal(warnings.length, 1)
-    assert.match(warnings[0] ?? '', /^RATE_LIMIT_URL: .*; until it answers, each process counts for itself$/)
+    assert.equal(
+      warnings[0],
+      'RATE_LIMIT_URL: The client is offline; until it answers, each process counts for itself',
+    )
     assert.ok(!warnings[0]?.includes('secret'))
   })
 
@@ -147,15 +173,42 @@ describe('counters in Redis or Valkey', () => {
     assert.equal((await counters.add('one', MINUTE)).count, 101)
     assert.ok(performance.now() - again < 500)
   })
+
+  it('one that takes a command and never answers is waited for once, then left alone for a while', async (t) => {
+    const redis = await startFakeRedis(t, { EVALSHA: undefined, EVAL: undefined })
+    const { counters, warnings } = openRedis(t, redis.url)
+    const tries = () => redis.asked('EVALSHA') + redis.asked('EVAL')
+    while (redis.asked('CLIENT') === 0) await sleep(10)
+    await sleep(100)
+    assert.equal((await counters.add('one', MINUTE)).count, 1)
+    assert.deepEqual(warnings, [
+      'RATE_LIMIT_URL: no answer within 1000 ms; until it answers, each process counts for itself',
+    ])
+    assert.equal(tries(), 1)
+    await sleep(100)
+    assert.equal((await counters.add('one', MINUTE)).count, 2)
+    assert.equal(tries(), 1)
+    // A connection that breaks is no reason to end.
+    redis.cut()
+    await sleep(100)
+    assert.equal((await counters.add('one', MINUTE)).count, 3)
+  })
 })
 
-function openRedis(t: TestContext, url: string): { counters: Counters; local: Counters; warnings: string[] } {
+function openRedis(t: TestContext, url: string) {
   const warnings: string[] = []
   const warn = (message: string) => warnings.push(message)
+  let fallbacks = 0
   const local = createMemoryCounters(systemClock)
-  const counters = openRedisCounters(url, local, { clock: systemClock, warn })
+  const counters = openRedisCounters(url, local, {
+    clock: systemClock,
+    warn,
+    onFallback() {
+      fallbacks += 1
+    },
+  })
   t.after(() => counters.close())
-  return { counters, local, warnings }
+  return { counters, local, warnings, fallbacks: () => fallbacks }
 }
 
 /** Takes connections, and never says anything. */

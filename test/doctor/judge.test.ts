@@ -219,7 +219,8 @@ onFacts(
 const key = {
   kid: 'k1',
   algorithm: 'ES256',
-  createdAt: NOW - DAY,
+  state: 'current',
+  signsFrom: NOW - DAY,
   sealedWith: 'current',
   isDamaged: false,
 } as const
@@ -236,7 +237,7 @@ onFacts(
   },
   [
     { algorithm: 'HS256', keys: [] },
-    { keys: [{ ...key, createdAt: NOW - 1000 * DAY }, key] },
+    { keys: [{ ...key, state: 'previous', signsFrom: NOW - 1000 * DAY }, key] },
     { now: NOW + 729 * DAY },
   ],
 )

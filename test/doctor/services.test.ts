@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { type AddressInfo, createServer, type Socket } from 'node:net'
-import { describe, it, type TestContext } from 'node:test'
+import { describe, it } from 'node:test'
 import { diagnose } from '../support/doctor.ts'
 import { startRangeServer } from '../support/range-server.ts'
-import { findRedis } from '../support/redis.ts'
+import { findRedis, startFakeRedis } from '../support/redis.ts'
 
 const found = async (env: Record<string, string>) => (await diagnose(env)).found('database.new')
 
@@ -19,19 +17,23 @@ describe('doctor: the store of counters', () => {
 
   it('one that throws counters away, that is not allowed to tell, or wants another password', async (t) => {
     const info = (text: string) => `$${text.length}\r\n${text}\r\n`
-    const evicting = await startStore(t, () => info('maxmemory:1000\r\nmaxmemory_policy:allkeys-lru\r\n'))
-    assert.deepEqual(await found({ RATE_LIMIT_URL: evicting }), ['counters.eviction'])
-    const secretive = await startStore(t, () => "-NOPERM this user has no permissions to run 'info'\r\n")
-    assert.deepEqual(await found({ RATE_LIMIT_URL: secretive }), [])
-    const closed = await startStore(t, () => '-NOAUTH Authentication required.\r\n')
-    const { what } = await diagnose({ RATE_LIMIT_URL: closed })
+    const evicting = await startFakeRedis(t, {
+      INFO: info('maxmemory:1000\r\nmaxmemory_policy:allkeys-lru\r\n'),
+    })
+    assert.deepEqual(await found({ RATE_LIMIT_URL: evicting.url }), ['counters.eviction'])
+    const secretive = await startFakeRedis(t, {
+      INFO: "-NOPERM this user has no permissions to run 'info'\r\n",
+    })
+    assert.deepEqual(await found({ RATE_LIMIT_URL: secretive.url }), [])
+    const closed = await startFakeRedis(t, { INFO: '-NOAUTH Authentication required.\r\n' })
+    const { what } = await diagnose({ RATE_LIMIT_URL: closed.url })
     assert.deepEqual(what('counters.reachable'), ['127.0.0.1 cannot be used (NOAUTH)'])
   })
 
   it('one that is down, or does not answer', async (t) => {
     assert.deepEqual(await found({ RATE_LIMIT_URL: 'redis://127.0.0.1:1' }), ['counters.reachable'])
-    const silent = await startStore(t, () => undefined)
-    assert.deepEqual(await found({ RATE_LIMIT_URL: silent }), ['counters.reachable'])
+    const silent = await startFakeRedis(t, { INFO: undefined })
+    assert.deepEqual(await found({ RATE_LIMIT_URL: silent.url }), ['counters.reachable'])
   })
 })
 
@@ -67,27 +69,3 @@ describe('doctor: services that are asked', () => {
     }
   })
 })
-
-/** A store that answers INFO as told, and everything else with OK (the protocol is RESP 2). */
-async function startStore(t: TestContext, answerInfo: () => string | undefined): Promise<string> {
-  const sockets = new Set<Socket>()
-  const server = createServer((socket) => {
-    sockets.add(socket)
-    socket.on('error', () => {})
-    socket.on('data', (chunk) => {
-      const commands = chunk
-        .toString()
-        .split(/^\*\d+\r\n/m)
-        .slice(1)
-      for (const command of commands) {
-        socket.write((/\r\nINFO\r\n/i.test(command) ? answerInfo() : '+OK\r\n') ?? '')
-      }
-    })
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => {
-    for (const socket of sockets) socket.destroy()
-    server.close()
-  })
-  return `redis://127.0.0.1:${(server.address() as AddressInfo).port}`
-}

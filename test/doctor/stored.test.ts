@@ -82,10 +82,24 @@ onEachDatabase('doctor: what is stored', ({ start, kind }) => {
     const before = server.context.clock.now()
     await db
       .updateTable('signing_keys')
-      .set({ created_at: before - 731 * DAY })
+      .set({ signs_from: before - 731 * DAY })
       .execute()
     assert.deepEqual(await found({}), ['keys.age'])
-    await db.updateTable('signing_keys').set({ created_at: before }).execute()
+    await db.updateTable('signing_keys').set({ signs_from: before }).execute()
+
+    const [{ kid = '' } = {}] = await db.selectFrom('signing_keys').select('kid').execute()
+    const retired = { kid: 'retired', signs_from: 1, signs_until: 2, sealed_private_jwk: 'v1.AAAA' }
+    const key = await db
+      .selectFrom('signing_keys')
+      .selectAll()
+      .where('kid', '=', kid)
+      .executeTakeFirstOrThrow()
+    await db
+      .insertInto('signing_keys')
+      .values({ ...key, ...retired })
+      .execute()
+    assert.deepEqual(await found({}), [], 'nobody opens it')
+    await db.deleteFrom('signing_keys').where('kid', '=', retired.kid).execute()
 
     await server.restart({ algorithm: 'EdDSA' })
     const [first] = await server.context.db

@@ -6,7 +6,7 @@ import { createCaller } from '../../src/core/caller.ts'
 import { renderPage } from '../../src/features/email/render-page.ts'
 import { SAMPLE_PAGES } from '../../src/features/email/samples.ts'
 import { keepRegistration } from '../../src/features/registrations/keep-registration.ts'
-import { PASSWORD, startServer, type TestServer } from '../kit.ts'
+import { API, PASSWORD, startServer, type TestServer } from '../kit.ts'
 import { launchBrowser, withoutBrowser } from '../support/browser.ts'
 import { deliverOne, type Mailing, post, proofIn, startMailing } from '../support/mails.ts'
 import { startMailServer, type TestMailServer } from '../support/smtp.ts'
@@ -87,6 +87,25 @@ describe(`pages in Chromium${withoutBrowser ? ` (skipped: ${withoutBrowser})` : 
       await page.getByRole('button').click()
       await page.getByRole('alert').waitFor({ state: 'detached' })
       await server.login(person)
+      await mailing.deliver()
+      await page.context().close()
+    })
+
+    it(`${how}: a new address is confirmed with the password of the account, after one that is not it`, async () => {
+      const { tokens, username } = await server.register()
+      await mailing.deliver()
+      const email = `${username}@example.org`
+      const json = { email, current_password: PASSWORD }
+      await server.call('PATCH', `${API}/users/me`, { json, token: tokens.access_token })
+      const page = await visit(await nextLink(), { javaScriptEnabled })
+      await page.getByLabel('Password').fill('certainly another one')
+      await page.getByRole('button').click()
+      await page.getByRole('alert').waitFor()
+      assert.notEqual((await server.me(tokens.access_token)).body.email, email)
+      await page.getByLabel('Password').fill(PASSWORD)
+      await page.getByRole('button').click()
+      await page.getByRole('alert').waitFor({ state: 'detached' })
+      assert.equal((await server.me(tokens.access_token)).body.email, email)
       await mailing.deliver()
       await page.context().close()
     })

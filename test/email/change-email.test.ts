@@ -23,11 +23,13 @@ onEachDatabase('a change of address', ({ start }) => {
     const mailing = await startMailing(start, mails, env)
     const ada = await mailing.server.register({ username: 'ada' })
     const { token } = proofIn(await deliverOne(mailing))
-    assert.equal((await post(mailing.server, '/auth/verify-email', { token })).status, 200)
+    assert.equal((await confirmBy(mailing.server, token)).status, 200)
     return { ...mailing, ada, token: ada.tokens.access_token }
   }
   const change = (server: TestServer, token: string, email: string) =>
     server.call('PATCH', `${API}/users/me`, { json: { email }, token })
+  const confirmBy = (server: TestServer, token: string) =>
+    post(server, '/auth/verify-email', { token, password: PASSWORD })
   const emailOf = async (server: TestServer) =>
     (
       await server.context.db
@@ -52,7 +54,7 @@ onEachDatabase('a change of address', ({ start }) => {
       [200, ada.email, 'ada@example.org'],
     )
     const confirm = proofIn(await deliverOne(mailing, 'ada@example.org'))
-    const confirmed = await post(server, '/auth/verify-email', { token: confirm.token })
+    const confirmed = await confirmBy(server, confirm.token)
     assert.deepEqual(confirmed.body, { email: 'ada@example.org', purpose: 'change_email' })
     const profile = (await server.me(token)).body
     assert.deepEqual([profile.email, profile.email_verified], ['ada@example.org', true])
@@ -62,9 +64,14 @@ onEachDatabase('a change of address', ({ start }) => {
     assert.equal((await post(server, '/auth/undo-email-change', { token: undo.token })).status, 204)
     assert.equal(await emailOf(server), ada.email)
     assert.equal((await server.me(token)).status, 401)
+    const told = await mailing.deliver()
+    // Nothing of who undid it: one of the two is a thief.
+    const lost = to(told, 'ada@example.org')
+    assert.match(lost.subject ?? '', /was undone/)
+    assert.ok(!/127\.0\.0\.1|https?:/.test(lost.text ?? ''), lost.text ?? '')
     const old = { username: 'ada', password: PASSWORD }
     assertProblem(await post(server, '/auth/login', old), INVALID_CREDENTIALS)
-    const reset = proofIn(await deliverOne(mailing, ada.email))
+    const reset = proofIn(to(told, ada.email))
     const json = { token: reset.token, new_password: NEW_PASSWORD }
     assert.equal((await post(server, '/auth/reset-password', json)).status, 204)
     assert.equal((await post(server, '/auth/login', { username: 'ada', password: NEW_PASSWORD })).status, 200)
@@ -74,7 +81,7 @@ onEachDatabase('a change of address', ({ start }) => {
     const mailing = await startWithAda()
     const { server, ada, token } = mailing
     await change(server, token, 'ada@example.org')
-    await post(server, '/auth/verify-email', { token: proofIn(await deliverOne(mailing)).token })
+    await confirmBy(server, proofIn(await deliverOne(mailing)).token)
     const undo = proofIn(await deliverOne(mailing, ada.email))
     server.clock.advance(7 * DAY)
     assertProblem(await post(server, '/auth/undo-email-change', { token: undo.token }), {
@@ -90,7 +97,7 @@ onEachDatabase('a change of address', ({ start }) => {
     const moveTo = async (address: string) => {
       await change(server, token, address)
       const confirm = proofIn(await deliverOne(mailing, address))
-      assert.equal((await post(server, '/auth/verify-email', { token: confirm.token })).status, 200)
+      assert.equal((await confirmBy(server, confirm.token)).status, 200)
       return proofIn(await deliverOne(mailing))
     }
     const owners = await moveTo('thief@example.org')
@@ -109,7 +116,7 @@ onEachDatabase('a change of address', ({ start }) => {
     await post(server, '/auth/forgot-password', { email: ada.email })
     const reset = proofIn(await deliverOne(mailing, ada.email))
     await change(server, token, 'ada@example.org')
-    await post(server, '/auth/verify-email', { token: proofIn(await deliverOne(mailing)).token })
+    await confirmBy(server, proofIn(await deliverOne(mailing)).token)
     const json = { token: reset.token, new_password: NEW_PASSWORD }
     assertProblem(await post(server, '/auth/reset-password', json), {
       status: 400,
@@ -124,10 +131,27 @@ onEachDatabase('a change of address', ({ start }) => {
     const confirm = proofIn(await deliverOne(mailing))
     const json = { password: NEW_PASSWORD, current_password: PASSWORD }
     assert.equal((await server.call('PATCH', `${API}/users/me`, { json, token })).status, 200)
-    assertProblem(await post(server, '/auth/verify-email', { token: confirm.token }), {
+    assertProblem(await confirmBy(server, confirm.token), {
       status: 400,
       code: 'email_token_invalid',
     })
+  })
+
+  it('who names the address that they have takes back a change to another, which was mistyped', async () => {
+    const mailing = await startWithAda()
+    const { server, ada, token } = mailing
+    for (const current of [ada.email, ada.email.toUpperCase()]) {
+      await change(server, token, 'mistyped@example.org')
+      const confirm = proofIn(await deliverOne(mailing))
+      // Whatever else is changed takes nothing back.
+      await server.call('PATCH', `${API}/users/me`, { json: { locale: 'de' }, token })
+      assert.equal((await server.context.db.selectFrom('email_tokens').selectAll().execute()).length, 2)
+      const reply = await change(server, token, current)
+      assert.deepEqual([reply.status, reply.body.pending_email], [200, undefined])
+      const late = await confirmBy(server, confirm.token)
+      assertProblem(late, { status: 400, code: 'email_token_invalid' })
+      assert.equal(await emailOf(server), current)
+    }
   })
 
   it('an address that somebody else has: told as ever, or not at all where addresses are verified', async () => {
@@ -149,7 +173,7 @@ onEachDatabase('a change of address', ({ start }) => {
     await change(server, token, 'shared@example.org')
     const confirm = proofIn(await deliverOne(mailing))
     await server.register({ username: 'bob', email: 'shared@example.org' })
-    assertProblem(await post(server, '/auth/verify-email', { token: confirm.token }), {
+    assertProblem(await confirmBy(server, confirm.token), {
       status: 400,
       code: 'email_taken',
     })
@@ -180,7 +204,7 @@ onEachDatabase('a change of address', ({ start }) => {
     await mailing.deliver()
     await change(server, tokens.access_token, 'ada@example.org')
     const confirm = proofIn(await deliverOne(mailing, 'ada@example.org'))
-    assert.equal((await post(server, '/auth/verify-email', { token: confirm.token })).status, 200)
+    assert.equal((await confirmBy(server, confirm.token)).status, 200)
     assert.deepEqual(await mailing.deliver(), [])
   })
 
@@ -188,7 +212,7 @@ onEachDatabase('a change of address', ({ start }) => {
     const mailing = await startWithAda()
     const { server, ada, token } = mailing
     await change(server, token, 'thief@example.org')
-    await post(server, '/auth/verify-email', { token: proofIn(await deliverOne(mailing)).token })
+    await confirmBy(server, proofIn(await deliverOne(mailing)).token)
     const undo = proofIn(await deliverOne(mailing, ada.email))
     const junk = { username: 'junk', email: ada.email.toUpperCase(), password: PASSWORD }
     assertProblem(await post(server, '/auth/register', junk), { status: 400, code: 'email_taken' })
@@ -200,7 +224,7 @@ onEachDatabase('a change of address', ({ start }) => {
     await server.restart({ email: { ...server.settings.email, requireVerification: true } })
     await change(server, bob.tokens.access_token, ada.email)
     const confirm = proofIn(await deliverOne(mailing, ada.email))
-    assertProblem(await post(server, '/auth/verify-email', { token: confirm.token }), taken)
+    assertProblem(await confirmBy(server, confirm.token), taken)
     assert.equal((await post(server, '/auth/undo-email-change', { token: undo.token })).status, 204)
     assert.equal(await emailOf(server), ada.email)
   })
@@ -212,7 +236,7 @@ onEachDatabase('a change of address', ({ start }) => {
     const confirm = proofIn(await deliverOne(mailing)).token
     const junk = { username: 'junk', email: ada.email, password: PASSWORD }
     const [, registered] = await Promise.all([
-      post(server, '/auth/verify-email', { token: confirm }),
+      confirmBy(server, confirm),
       post(server, '/auth/register', junk),
     ])
     assertProblem(registered, { status: 400, code: 'email_taken' })
@@ -227,7 +251,7 @@ onEachDatabase('a change of address', ({ start }) => {
     const mailing = await startWithAda({ EMAIL_NOTICES: 'none' })
     const { server, ada, token } = mailing
     await change(server, token, 'ada@example.org')
-    await post(server, '/auth/verify-email', { token: proofIn(await deliverOne(mailing)).token })
+    await confirmBy(server, proofIn(await deliverOne(mailing)).token)
     assert.deepEqual(await mailing.deliver(), [])
     assert.equal((await server.register({ username: 'bob', email: ada.email })).email, ada.email)
   })
@@ -241,7 +265,7 @@ onEachDatabase('a change of address', ({ start }) => {
         (await mailing.deliver()).find(({ envelopeTo }) => envelopeTo.includes(address)) ??
           assert.fail(address),
       )
-      assert.equal((await post(server, '/auth/verify-email', { token: confirm.token })).status, 200)
+      assert.equal((await confirmBy(server, confirm.token)).status, 200)
       assert.equal(await emailOf(server), address)
       await mailing.deliver()
     }
@@ -284,7 +308,7 @@ onEachDatabase('a change of address', ({ start }) => {
       const confirm = proofIn(
         (await mailing.deliver()).findLast(({ envelopeTo }) => envelopeTo.includes(address)) ?? assert.fail(),
       )
-      assert.equal((await post(server, '/auth/verify-email', { token: confirm.token })).status, 200)
+      assert.equal((await confirmBy(server, confirm.token)).status, 200)
     }
     assert.equal(await emailOf(server), ada.email)
   })
@@ -301,7 +325,7 @@ onEachDatabase('a change of address', ({ start }) => {
       await change(server, token, target)
       await mailing.deliver()
       const proof = proofIn(mine ?? assert.fail())
-      assertProblem(await post(server, '/auth/verify-email', { token: proof.token }), {
+      assertProblem(await confirmBy(server, proof.token), {
         status: 400,
         code: 'email_token_invalid',
       })
@@ -315,14 +339,14 @@ onEachDatabase('a change of address', ({ start }) => {
     const confirm = proofIn(await deliverOne(mailing))
     const { id } = await server.context.db.selectFrom('users').select('id').executeTakeFirstOrThrow()
     await server.context.db.updateTable('users').set({ is_active: false }).execute()
-    assertProblem(await post(server, '/auth/verify-email', { token: confirm.token }), {
+    assertProblem(await confirmBy(server, confirm.token), {
       status: 400,
       code: 'email_token_invalid',
     })
     await server.context.db.updateTable('users').set({ is_active: true }).execute()
     await disableUser(server.context, id)
     await server.context.db.updateTable('users').set({ is_active: true }).execute()
-    assertProblem(await post(server, '/auth/verify-email', { token: confirm.token }), {
+    assertProblem(await confirmBy(server, confirm.token), {
       status: 400,
       code: 'email_token_invalid',
     })

@@ -82,8 +82,14 @@ onEachDatabase('nobody learns who has an account', ({ start }) => {
       assert.equal((await post(server, '/auth/register', { username, email, password })).status, 202)
       const byAddress = await post(server, '/auth/login', { username: email, password })
       assert.deepEqual([byAddress.status, byAddress.body.code], [401, 'invalid_credentials'])
+      const queued = () =>
+        server.context.db.selectFrom('outbox').select(['kind', 'recipient']).orderBy('id').execute()
+      const before = await queued()
       const byName = await post(server, '/auth/login', { username, password })
       assert.deepEqual([byName.status, byName.body.code], [403, 'email_not_verified'])
+      // The one is sent its mail again; for the other there is as much, and nobody gets it.
+      const recipient = username === 'mallory' ? null : email
+      assert.deepEqual(await queued(), [...before, { kind: 'confirm_registration', recipient }])
     }
   })
 })

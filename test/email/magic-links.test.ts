@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, it } from 'node:test'
 import { MINUTE } from '../../src/core/clock.ts'
 import { onEachDatabase, PASSWORD } from '../kit.ts'
+import { startLimited } from '../support/guesses.ts'
 import { deliverOne, post, proofIn, startMailing } from '../support/mails.ts'
 import { assertProblem, INVALID_CREDENTIALS } from '../support/replies.ts'
 import { startMailServer, type TestMailServer } from '../support/smtp.ts'
@@ -155,6 +156,25 @@ onEachDatabase('signing in by mail', ({ start }) => {
       const proof = by === 'token' ? { token } : { email: ada.email, code }
       assert.equal((await post(server, redeem, { ...proof, request_token })).status, 200)
     }
+  })
+
+  it('tries at codes that sign in use up those of no other code, and no link', async () => {
+    const env = { MAGIC_LINKS: 'true' }
+    const mailing = await startMailing((overrides) => startLimited(start, overrides), mails, env)
+    const { server } = mailing
+    const ada = await server.register({ username: 'ada' })
+    const verify = proofIn(await deliverOne(mailing))
+    const { request_token } = (await post(server, '/auth/sign-in-link', { email: ada.email })).body
+    const signIn = proofIn(await deliverOne(mailing))
+    const guessAt = (time: number) => {
+      const json = { email: ada.email, code: '000000', request_token: 'made-up' }
+      return post(server, redeem, json, { ip: `192.0.2.${time}` })
+    }
+    for (let time = 0; time < 10; time += 1) assert.equal((await guessAt(time)).status, 400)
+    assertProblem(await guessAt(10), { status: 429, code: 'too_many_requests' })
+    const byCode = { email: ada.email, code: verify.code }
+    assert.equal((await post(server, '/auth/verify-email', byCode)).status, 200)
+    assert.equal((await post(server, redeem, { token: signIn.token, request_token })).status, 200)
   })
 
   it('its code dies after five wrong tries of whoever asked for it', async () => {

@@ -147,7 +147,7 @@ onEachDatabase('notices', ({ start }) => {
     await change({ email: 'ada@example.org', current_password: NEW_PASSWORD })
     const all = await mailing.deliver()
     const { token: proof } = proofIn(all.at(-1) ?? assert.fail('no mail'))
-    await server.call('POST', `${API}/auth/verify-email`, { json: { token: proof } })
+    await server.call('POST', `${API}/auth/verify-email`, { json: { token: proof, password: NEW_PASSWORD } })
     const refresh = ada.tokens.refresh_token ?? ''
     for (let time = 0; time < 3; time += 1) await server.refresh(refresh, { ip: `203.0.113.${time}` })
     return [...all, ...(await mailing.deliver())].map(({ subject }) => subject)

@@ -290,6 +290,21 @@ onEachDatabase('the outbox', ({ start }) => {
     )
   })
 
+  it('nor do thirty', async () => {
+    const { server, mails, sender } = await startBoth()
+    mails.behave({ recipient: (address) => (address.startsWith('bad') ? 'cut' : undefined) })
+    for (const kind of ['bad', 'good']) {
+      for (let index = 0; index < 30; index += 1) {
+        await queue(server.context, { to: `${kind}${index}@example.com` })
+      }
+      server.clock.advance(1)
+    }
+    await sender.send()
+    assert.equal(mails.mails.length, 30)
+    const left = await storedMails(server.context)
+    assert.ok(left.length === 30 && left.every(({ last_error }) => last_error === 'ECONNECTION'))
+  })
+
   it('hostile addresses reach nobody', async () => {
     const { server, mails, sender } = await startBoth()
     for (const to of [
@@ -513,6 +528,7 @@ onEachDatabase('the outbox', ({ start }) => {
       reset_password: true,
       confirm_new_email: true,
       email_changed: true,
+      email_change_undone: true,
       email_restored: true,
       sign_in: true,
       new_sign_in: true,

@@ -79,7 +79,7 @@ onEachDatabase('the pages that links lead to', ({ start }) => {
     const bob = { username: 'bob', email: 'bob@example.com', password: PASSWORD }
     assert.equal((await post(server, '/auth/register', bob)).status, 202)
     const { url } = proofIn(await deliverOne(mailing, bob.email))
-    assert.match(url, /\/email\/register\?token=/)
+    assert.match(url, /\/email\/confirm\?token=/)
     const page = isPage(await open(server, url))
     assert.match(
       page.text,
@@ -128,7 +128,8 @@ onEachDatabase('the pages that links lead to', ({ start }) => {
     await press(server, await open(server, verify.url))
     const json = { email: 'ada@example.org' }
     await server.call('PATCH', '/api/v1/users/me', { json, token: ada.tokens.access_token })
-    await press(server, await open(server, proofIn(await deliverOne(mailing)).url))
+    const page = isPage(await open(server, proofIn(await deliverOne(mailing)).url))
+    assert.equal((await press(server, page, { password: PASSWORD })).status, 200)
     const { url } = proofIn(await deliverOne(mailing, ada.email))
     assert.equal((await press(server, isPage(await open(server, url)))).status, 200)
     const { email } = await server.context.db.selectFrom('users').select('email').executeTakeFirstOrThrow()

@@ -177,6 +177,28 @@ onEachDatabase('a forgotten password', ({ start }) => {
     assertProblem(await guessLink(), { status: 429, code: 'too_many_requests' })
   })
 
+  it('one address that registers with that of somebody else keeps nobody from registering with it: it takes four', async () => {
+    const strict = { REQUIRE_EMAIL_VERIFICATION: 'true' }
+    const { server, deliver } = await startMailing(
+      (overrides) => startLimited(start, overrides),
+      mails,
+      strict,
+    )
+    let people = 0
+    const register = (ip: string) => {
+      people += 1
+      const json = { username: `person${people}`, email: 'target@example.com', password: PASSWORD }
+      return post(server, '/auth/register', json, { ip })
+    }
+    const refused = { status: 429, code: 'too_many_requests' } as const
+    for (let time = 0; time < 5; time += 1) assert.equal((await register('192.0.2.1')).status, 202)
+    for (let time = 0; time < 20; time += 1) assertProblem(await register('192.0.2.1'), refused)
+    assert.equal((await deliver()).length, 5)
+    for (const ip of ['192.0.2.2', '192.0.2.3', '192.0.2.4'])
+      for (let time = 0; time < 5; time += 1) assert.equal((await register(ip)).status, 202)
+    assertProblem(await register('192.0.2.5'), refused)
+  })
+
   it('registrations and changes of address count by the address that they would be sent to', async () => {
     const mailing = await startMailing((overrides) => startLimited(start, overrides), mails)
     const { server } = mailing

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, it } from 'node:test'
-import { DAY, MINUTE } from '../../src/core/clock.ts'
+import { DAY, MINUTE, SECOND } from '../../src/core/clock.ts'
 import { cleanUpEmailTokens } from '../../src/features/email-tokens/clean-up-tokens.ts'
 import { addUser } from '../../src/features/users/add-user.ts'
 import { API, onEachDatabase, PASSWORD, type TestServer } from '../kit.ts'
-import { startLimited } from '../support/guesses.ts'
+import { guess, startLimited, WRONG } from '../support/guesses.ts'
 import { deliverOne, post, proofIn, startMailing } from '../support/mails.ts'
 import { assertProblem, INVALID_CREDENTIALS } from '../support/replies.ts'
 import { startMailServer, type TestMailServer } from '../support/smtp.ts'
@@ -51,7 +51,10 @@ onEachDatabase('verifying an address', ({ start }) => {
     const byAddress = await post(server, '/auth/login', { username: ada.email, password: PASSWORD })
     assertProblem(byAddress, INVALID_CREDENTIALS)
 
-    const { token } = proofIn(await deliverOne(mailing, ada.email))
+    // The sign-in with the right password has sent it again.
+    const [first, again, ...others] = await mailing.deliver()
+    assert.ok(first && again && others.length === 0)
+    const { token } = proofIn(again)
     const verified = await post(server, '/auth/verify-email', { token, password: PASSWORD })
     assert.deepEqual(verified.body, { email: ada.email, purpose: 'register' })
     assert.equal((await signIn()).status, 200)
@@ -184,7 +187,7 @@ onEachDatabase('verifying an address', ({ start }) => {
     const reply = await post(server, '/auth/login', { username: 'ada', password: PASSWORD })
     assertProblem(reply, { status: 403, code: 'email_not_verified' })
     const { token } = proofIn(await deliverOne(open, email))
-    assert.equal((await post(server, '/auth/verify-email', { token })).status, 200)
+    assert.equal((await post(server, '/auth/verify-email', { token, password: PASSWORD })).status, 200)
     assert.equal((await post(server, '/auth/login', { username: 'ada', password: PASSWORD })).status, 200)
   })
 
@@ -281,6 +284,71 @@ onEachDatabase('verifying an address', ({ start }) => {
     assert.equal((await post(server, '/auth/verify-email', hers)).status, 200)
     const late = await post(server, '/auth/verify-email', { token, password: theirs.password })
     assertProblem(late, { status: 400, code: 'email_taken' })
+  })
+
+  it('who registered is sent their own again by signing in, whoever registered with the address since', async () => {
+    const mailing = await startStrict()
+    const { server } = mailing
+    const ada = person('ada')
+    const theirs = { username: 'eve', email: ada.email, password: 'the password of eve' }
+    await post(server, '/auth/register', ada)
+    await post(server, '/auth/register', theirs)
+    await mailing.deliver()
+    await post(server, '/auth/verify-email/resend', { email: ada.email })
+    assert.match((await deliverOne(mailing, ada.email)).text ?? '', /Hello \S*eve/)
+    const signIn = (password: string) => post(server, '/auth/login', { username: 'ada', password })
+    assertProblem(await signIn(`${PASSWORD}!`), INVALID_CREDENTIALS)
+    assert.deepEqual(await mailing.deliver(), [])
+    assertProblem(await signIn(PASSWORD), { status: 403, code: 'email_not_verified' })
+    const mail = await deliverOne(mailing, ada.email)
+    assert.match(mail.text ?? '', /Hello \S*ada/)
+    const { code } = proofIn(mail)
+    const own = await post(server, '/auth/verify-email', { email: ada.email, code, password: PASSWORD })
+    assert.equal(own.status, 200, own.text)
+    await server.login(ada)
+  })
+
+  it('guesses at the password of a registration are slowed down, and end no registration of its owner', async () => {
+    const limited = (overrides: object) => startLimited(start, overrides)
+    const mailing = await startMailing(limited, mails, { REQUIRE_EMAIL_VERIFICATION: 'true' })
+    const { server } = mailing
+    await post(server, '/auth/register', person('ada'))
+    const { token } = proofIn(await deliverOne(mailing))
+    // Whoever fails at the name keeps nobody from confirming.
+    for (let time = 0; time < 6; time += 1) await guess(server, 'ada', { ip: `192.0.2.${time}` })
+    const confirm = (password: string) => post(server, '/auth/verify-email', { token, password })
+    for (let time = 0; time < 5; time += 1) {
+      assertProblem(await confirm(WRONG), { status: 400, code: 'registration_password_incorrect' })
+    }
+    const late = await confirm(PASSWORD)
+    assertProblem(late, { status: 429, code: 'too_many_failures' })
+    assert.equal(late.headers['retry-after'], '1')
+    server.clock.advance(SECOND)
+    assert.equal((await confirm(PASSWORD)).status, 200)
+    assert.deepEqual(await server.context.db.selectFrom('sign_in_failures').selectAll().execute(), [])
+  })
+
+  it('of two codes that were made for an address at the same moment the newer one alone is good', async () => {
+    const mailing = await startStrict()
+    const { server } = mailing
+    const { context } = server
+    const email = 'ada@example.com'
+    const codes: string[] = []
+    for (const username of ['ada', 'eve']) {
+      await post(server, '/auth/register', { ...person(username), email })
+      codes.push(proofIn(await deliverOne(mailing, email)).code)
+    }
+    // As it is when neither has seen the other.
+    const [older] = await context.db.selectFrom('email_tokens').select('id').orderBy('id').execute()
+    const code_mac = context.pseudonym('email-code', older?.id ?? '', codes[0] ?? '')
+    await context.db.updateTable('email_tokens').set({ code_mac }).where('code_mac', 'is', null).execute()
+    const bring = (code = '') => post(server, '/auth/verify-email', { email, code, password: PASSWORD })
+    if (codes[0] !== codes[1]) {
+      assertProblem(await bring(codes[0]), { status: 400, code: 'email_token_invalid' })
+    }
+    assert.equal((await bring(codes[1])).status, 200)
+    const users = await context.db.selectFrom('users').select('username').execute()
+    assert.deepEqual(users, [{ username: 'eve' }])
   })
 
   it('what is sent again ends with the registration', async () => {

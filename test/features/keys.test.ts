@@ -5,7 +5,7 @@ import { createContext } from '../../src/context.ts'
 import { HOUR, MINUTE, SECOND } from '../../src/core/clock.ts'
 import { ALGORITHMS } from '../../src/core/security/algorithms.ts'
 import { loadSettings, type Settings } from '../../src/core/settings.ts'
-import { settleAlgorithm } from '../../src/features/keys/rotate-keys.ts'
+import { settleAlgorithm } from '../../src/features/keys/settle-algorithm.ts'
 import { onEachDatabase, onSharedServer, type TestServer } from '../kit.ts'
 import { assertTokenPair } from '../support/replies.ts'
 import { SECRET_KEY } from '../support/secret-key.ts'
@@ -97,7 +97,8 @@ onEachDatabase('keys', ({ start }) => {
     pair = (await server.refresh(pair.refresh_token)).body
     assert.equal(headerOf(pair.access_token).alg, 'EdDSA')
     // As a start does; on PostgreSQL one would be back at the time of before.
-    await settleAlgorithm({ ...server.context, secrets: server.settings }, 'ES256')
+    const settings = { ...server.settings, algorithm: 'ES256' } as const
+    await settleAlgorithm({ ...server.context, settings })
     await server.context.keyring.refresh()
     server.clock.advance(HOUR + SECOND)
     pair = (await server.refresh(pair.refresh_token)).body

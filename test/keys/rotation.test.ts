@@ -3,14 +3,19 @@ import { it } from 'node:test'
 import { createContext } from '../../src/context.ts'
 import { DAY, HOUR, MINUTE, SECOND } from '../../src/core/clock.ts'
 import { generateSigningKey } from '../../src/core/security/keyring.ts'
+import { importKey } from '../../src/features/keys/import-key.ts'
 import { stateOf } from '../../src/features/keys/key-states.ts'
 import { listSigningKeys } from '../../src/features/keys/queries.ts'
-import { importKey, revokeKey, rotateKeys, rotateOldKeys } from '../../src/features/keys/rotate-keys.ts'
+import { revokeKey } from '../../src/features/keys/revoke-keys.ts'
+import { rotateKeys, rotateOldKeys } from '../../src/features/keys/rotate-keys.ts'
+import { settleAlgorithm } from '../../src/features/keys/settle-algorithm.ts'
+import { endAllSessions } from '../../src/features/sessions/end-sessions.ts'
 import { onEachDatabase, type TestServer } from '../kit.ts'
 import { headerOf } from '../support/tokens.ts'
 
+const NO_SUCCESSOR = { successor: undefined }
+
 onEachDatabase('rotation of keys', ({ start }) => {
-  const keeperOf = ({ context }: Pick<TestServer, 'context'>) => ({ ...context, secrets: context.settings })
   const states = async ({ context }: TestServer) =>
     (await listSigningKeys(context.db)).map((key) => stateOf(key, context.clock.now())).sort()
   const kidOf = async (server: TestServer) => {
@@ -53,7 +58,7 @@ onEachDatabase('rotation of keys', ({ start }) => {
     await rotateOldKeys(server.context)
     server.clock.advance(HOUR)
     const late = (await server.refresh(tokens.refresh_token)).body
-    const rotation = await rotateKeys(keeperOf(server))
+    const rotation = await rotateKeys(server.context)
     server.clock.advance(5 * SECOND)
     assert.equal(await kidOf(server), rotation?.key.kid)
     server.clock.advance(HOUR - 6 * SECOND)
@@ -63,14 +68,14 @@ onEachDatabase('rotation of keys', ({ start }) => {
   it('by command at once where the next key has been published for an hour, else then', async () => {
     const server = await start()
     const { clock, context } = server
-    const soon = await rotateKeys(keeperOf(server))
+    const soon = await rotateKeys(server.context)
     assert.equal(soon?.at, context.clock.now() + HOUR)
-    const again = await rotateKeys(keeperOf(server))
+    const again = await rotateKeys(server.context)
     assert.deepEqual([again?.key.kid, again?.wasSetBefore], [soon?.key.kid, true])
     clock.advance(HOUR)
     await rotateOldKeys(context)
     clock.advance(HOUR)
-    assert.equal((await rotateKeys(keeperOf(server)))?.at, context.clock.now() + 5 * SECOND)
+    assert.equal((await rotateKeys(server.context))?.at, context.clock.now() + 5 * SECOND)
   })
 
   it('of several nodes that rotate at once one makes the key', async (t) => {
@@ -79,7 +84,7 @@ onEachDatabase('rotation of keys', ({ start }) => {
       Array.from({ length: 4 }, () => createContext(server.settings, server.clock)),
     )
     t.after(() => Promise.all(nodes.map((node) => node.close())))
-    const rotations = await Promise.all(nodes.map((context) => rotateKeys(keeperOf({ context }))))
+    const rotations = await Promise.all(nodes.map((context) => rotateKeys(context)))
     assert.equal(new Set(rotations.map((rotation) => rotation?.key.kid)).size, 1)
     assert.equal(rotations.filter((rotation) => !rotation?.wasSetBefore).length, 1)
     assert.deepEqual(await states(server), ['current', 'next'])
@@ -94,8 +99,8 @@ onEachDatabase('rotation of keys', ({ start }) => {
     await rotateOldKeys(context)
     const first = await kidOf(server)
     const second = (await published(server)).find((kid: string) => kid !== first)
-    const revoked = await revokeKey(keeperOf(server), first)
-    assert.equal(typeof revoked === 'object' && revoked.key.kid, second)
+    const revoked = await revokeKey(server.context, first)
+    assert.equal(revoked?.successor?.key.kid, second)
     assert.equal(await kidOf(server), second)
     assert.deepEqual(await published(server), [second])
     assert.equal((await server.me(tokens.access_token)).status, 401)
@@ -104,24 +109,24 @@ onEachDatabase('rotation of keys', ({ start }) => {
     assert.equal((await server.me(next.access_token)).status, 200)
     const rows = await context.db.selectFrom('revocations').select(['kind', 'subject']).execute()
     assert.deepEqual(rows, [{ kind: 'key', subject: first }])
-    assert.equal(await revokeKey(keeperOf(server), first), 'notFound')
-    assert.equal(await revokeKey(keeperOf(server), 'unknown'), 'notFound')
+    assert.equal(await revokeKey(server.context, first), undefined)
+    assert.equal(await revokeKey(server.context, 'unknown'), undefined)
   })
 
   it('also one that nobody had made another for, one that is about to take over, and one that only verifies', async () => {
     const server = await start()
     const first = await kidOf(server)
-    assert.equal(typeof (await revokeKey(keeperOf(server), first)), 'object')
+    assert.ok((await revokeKey(server.context, first))?.successor)
     const second = await kidOf(server)
     assert.notEqual(second, first)
-    const rotation = await rotateKeys(keeperOf(server))
-    assert.equal(await revokeKey(keeperOf(server), rotation?.key.kid ?? ''), undefined)
+    const rotation = await rotateKeys(server.context)
+    assert.deepEqual(await revokeKey(server.context, rotation?.key.kid ?? ''), NO_SUCCESSOR)
     server.clock.advance(2 * HOUR)
     assert.equal(await kidOf(server), second, 'nothing takes over any more')
-    await rotateKeys(keeperOf(server))
+    await rotateKeys(server.context)
     server.clock.advance(HOUR)
     assert.notEqual(await kidOf(server), second)
-    assert.equal(await revokeKey(keeperOf(server), second), undefined)
+    assert.deepEqual(await revokeKey(server.context, second), NO_SUCCESSOR)
     assert.ok(!(await published(server)).includes(second))
   })
 
@@ -129,12 +134,12 @@ onEachDatabase('rotation of keys', ({ start }) => {
     const server = await start()
     const { context } = server
     const first = await kidOf(server)
-    const rotation = await rotateKeys(keeperOf(server))
+    const rotation = await rotateKeys(server.context)
     await rotateOldKeys(context)
     const waiting = (await published(server)).find(
       (kid: string) => kid !== first && kid !== rotation?.key.kid,
     )
-    assert.equal(await revokeKey(keeperOf(server), waiting), undefined)
+    assert.deepEqual(await revokeKey(server.context, waiting), NO_SUCCESSOR)
     server.clock.advance(HOUR)
     assert.equal(await kidOf(server), rotation?.key.kid)
     assert.deepEqual(await states(server), ['current', 'previous', 'revoked'])
@@ -144,18 +149,18 @@ onEachDatabase('rotation of keys', ({ start }) => {
     const server = await start()
     await rotateOldKeys(server.context)
     const made = await generateSigningKey('ES256')
-    assert.notEqual(await importKey(keeperOf(server), made), 'known')
-    assert.equal(await importKey(keeperOf(server), made), 'known')
+    assert.equal(await importKey(server.context, made), true)
+    assert.equal(await importKey(server.context, made), false)
     assert.ok((await published(server)).includes(made.kid))
     assert.deepEqual(await states(server), ['current', 'next'])
-    await rotateKeys(keeperOf(server))
+    await rotateKeys(server.context)
     server.clock.advance(HOUR)
     assert.equal(await kidOf(server), made.kid)
   })
 
-  it('while the database is away keys take over at their time all the same', async () => {
+  it('keys take over at their time without another look at the database', async () => {
     const server = await start()
-    const rotation = await rotateKeys(keeperOf(server))
+    const rotation = await rotateKeys(server.context)
     await server.context.keyring.refresh()
     server.clock.advance(HOUR)
     assert.equal(server.context.keyring.current().access.current.kid, rotation?.key.kid)
@@ -179,5 +184,102 @@ onEachDatabase('rotation of keys', ({ start }) => {
     server.clock.advance(2 * HOUR)
     assert.equal(await kidOf(server), first)
     assert.deepEqual(await states(server), ['current'])
+  })
+
+  it('a node that was told of HS256 ends the key of the others: they take it up again, and none is without one', async () => {
+    const server = await start()
+    const { context, clock } = server
+    const first = await kidOf(server)
+    await rotateOldKeys(context)
+    const misled = { ...context, settings: { ...context.settings, algorithm: 'HS256' } } as const
+    await settleAlgorithm(misled)
+    assert.deepEqual(await states(server), ['previous'])
+    await rotateOldKeys(misled)
+    assert.deepEqual(await states(server), ['previous'])
+    clock.advance(SECOND)
+    assert.equal(await kidOf(server), first)
+    assert.deepEqual(await states(server), ['current'])
+    clock.advance(2 * HOUR)
+    assert.equal((await server.call('GET', '/.well-known/jwks.json')).status, 200)
+    const discarded = await context.db
+      .selectFrom('audit_events')
+      .select('detail')
+      .where('type', '=', 'key.discarded')
+      .execute()
+    assert.equal(discarded.length, 1)
+  })
+
+  it('and where that key has retired by then, a new one signs at once', async () => {
+    const server = await start()
+    const { context, clock } = server
+    const first = await kidOf(server)
+    await settleAlgorithm({ ...context, settings: { ...context.settings, algorithm: 'HS256' } })
+    clock.advance(2 * HOUR)
+    assert.notEqual(await kidOf(server), first)
+    assert.deepEqual(await states(server), ['current', 'retired'])
+  })
+
+  it('a key that is about to take over does so before one of another ALGORITHM', async () => {
+    const server = await start()
+    const { context, clock } = server
+    await rotateOldKeys(context)
+    clock.advance(2 * HOUR)
+    const rotation = await rotateKeys(context)
+    clock.advance(2 * SECOND)
+    await settleAlgorithm({ ...context, settings: { ...context.settings, algorithm: 'EdDSA' } })
+    clock.advance(4 * SECOND)
+    assert.equal(await kidOf(server), rotation?.key.kid)
+    clock.advance(HOUR)
+    assert.equal((await context.db.selectFrom('signing_keys').selectAll().execute()).length, 3)
+    await server.context.keyring.refresh()
+    assert.equal(server.context.keyring.current().access.current.algorithm, 'EdDSA')
+  })
+
+  it('a key that cannot be opened stops no other from being dropped', async () => {
+    const server = await start()
+    const { context } = server
+    const first = await kidOf(server)
+    await rotateKeys(context)
+    await context.keyring.refresh()
+    const foreign = await generateSigningKey('ES256')
+    const secretKey = 'another secret of at least thirty-two characters'
+    await importKey({ ...context, settings: { secretKey, secretKeyPrevious: undefined } }, foreign)
+    const refused = {
+      name: 'StartupError',
+      message: new RegExp(`^The signing key ${foreign.kid} was sealed`),
+    }
+    await assert.rejects(context.keyring.refresh(), refused)
+    assert.ok(!context.keyring.current().jwks.keys.some(({ kid }) => kid === foreign.kid))
+    await revokeKey(context, first)
+    await assert.rejects(context.keyring.refresh(), refused)
+    await assert.rejects(context.keyring.refresh(), refused, 'until it is gone')
+    assert.ok(!context.keyring.current().jwks.keys.some(({ kid }) => kid === first))
+  })
+
+  it('the end of all sessions drops every key, and a new one signs', async () => {
+    const server = await start()
+    const { context } = server
+    const { tokens } = await server.register()
+    await rotateOldKeys(context)
+    const before = await published(server)
+    assert.equal(before.length, 2)
+    assert.equal(await endAllSessions(context), 1)
+    const after = await published(server)
+    assert.equal(after.length, 1)
+    assert.ok(!before.includes(after[0]))
+    assert.equal((await server.me(tokens.access_token)).status, 401)
+    const rows = await context.db.selectFrom('revocations').select(['kind', 'subject']).execute()
+    assert.deepEqual(
+      rows.map(({ kind, subject }) => `${kind} ${subject}`).sort(),
+      before.map((kid: string) => `key ${kid}`).sort(),
+    )
+    await server.register()
+  })
+
+  it('and with HS256 there is none to drop', async () => {
+    const server = await start({ algorithm: 'HS256' })
+    await server.register()
+    assert.equal(await endAllSessions(server.context), 1)
+    assert.deepEqual(await states(server), [])
   })
 })

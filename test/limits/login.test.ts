@@ -250,6 +250,8 @@ onEachDatabase('failures in a row', ({ start }) => {
         await guess(server, username, { ip: nextAddress() })
         server.clock.advance(HOUR)
       }
+      // After this one the next would have to wait.
+      await guess(server, username, { ip: nextAddress() })
     }
     await guessMuch('wanted')
     const person = await server.register({ username: 'wanted' })

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { HOUR } from '../../src/core/clock.ts'
+import { setTimeout } from 'node:timers/promises'
+import { HOUR, SECOND } from '../../src/core/clock.ts'
+import { createServiceKey } from '../../src/features/service-keys/service-keys.ts'
 import { disableUser } from '../../src/features/users/set-active.ts'
 import { API, onEachDatabase, PASSWORD, type TestServer } from '../kit.ts'
+import { openEventSource } from '../support/event-source.ts'
 import { parseMetrics, type Told } from '../support/metrics.ts'
 import { getUser } from '../support/people.ts'
 import { assertProblem } from '../support/replies.ts'
@@ -175,6 +178,31 @@ onEachDatabase('metrics', ({ start, kind }) => {
     assert.deepEqual([build?.node, build?.database], [process.version, kind])
     assert.ok((told.value('process_resident_memory_bytes') ?? 0) > 10_000_000)
     assert.ok((told.value('process_start_time_seconds') ?? 0) > 1_700_000_000)
+  })
+
+  it('streams of revocations are counted while they last, and how old is what they tell', async (t) => {
+    const server = await start(WITH_ROUTE)
+    const { context, clock, app } = server
+    const key = await createServiceKey(context, { name: 'api', scopes: ['revocations:read'] })
+    const url = `${await app.listen({ host: '127.0.0.1', port: 0 })}${API}/revocations`
+    const sources = [await openEventSource(url, key.secret), await openEventSource(url, key.secret)]
+    t.after(() => {
+      for (const source of sources) source.close()
+    })
+    await context.feed.poll()
+    clock.advance(3 * SECOND)
+    const meanwhile = await scrape(server)
+    assert.equal(meanwhile.value('postern_revocation_streams'), 2)
+    assert.equal(meanwhile.value('postern_revocation_feed_age_seconds'), 3)
+    await context.feed.poll()
+    for (const source of sources) source.close()
+    let told = meanwhile
+    for (let turn = 0; turn < 100 && told.value('postern_revocation_streams') !== 0; turn += 1) {
+      await setTimeout(20)
+      told = await scrape(server)
+    }
+    assert.equal(told.value('postern_revocation_streams'), 0)
+    assert.equal(told.value('postern_revocation_feed_age_seconds'), 0)
   })
 
   it('many scrapes at once share one answer, and none of it holds a name, an address or a token', async () => {

@@ -83,7 +83,7 @@ onEachDatabase('the standard calls about tokens', ({ start }) => {
     const refused = {
       status: 403,
       code: 'insufficient_scope',
-      challenge: 'Bearer realm="postern", error="insufficient_scope"',
+      challenge: 'Bearer realm="postern", error="insufficient_scope", scope="tokens:introspect"',
     }
     assertProblem(await server.call('POST', path, { form, token: tokens.access_token }), refused)
     const { secret } = await createServiceKey(server.context, { name: 'x', scopes: ['revocations:read'] })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { it, type TestContext } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { insertRevocations } from '../../src/features/revocation/queries.ts'
+import { streamRevocations } from '../../src/features/revocation/stream-revocations.ts'
 import { createServiceKey, endServiceKey } from '../../src/features/service-keys/service-keys.ts'
 import { API, onEachDatabase, type TestServer } from '../kit.ts'
 import { openEventSource, type ReceivedEvent } from '../support/event-source.ts'
@@ -45,6 +46,14 @@ onEachDatabase('the stream of revocations', ({ start }) => {
     insertRevocations(context.db, 'session', subjects)
   const sidsIn = (events: ReceivedEvent[]) =>
     events.filter(({ event }) => event === 'revocation').map(({ data }) => data.sid)
+  /** What a metric stands at; undefined where nothing was taken down. */
+  const told = ({ context }: TestServer, metric: string, wanted: Record<string, string> = {}) =>
+    context.metrics
+      .read()
+      .find(({ name }) => name === metric)
+      ?.values.find(({ labels }) => Object.entries(wanted).every(([name, value]) => labels[name] === value))
+      ?.value
+  const streamsOf = (server: TestServer) => told(server, 'postern_revocation_streams') ?? Number.NaN
   const hasBeat = (events: ReceivedEvent[]) => events.some(({ event }) => event === 'heartbeat')
 
   it('begins with a snapshot of what is known, says that it is up to date, and then tells each as it happens', async (t) => {
@@ -125,20 +134,69 @@ onEachDatabase('the stream of revocations', ({ start }) => {
     assert.ok(performance.now() - began < 2000, `${performance.now() - began} ms`)
   })
 
-  it('who hangs up leaves nothing behind', async (t) => {
+  it('who hangs up has left at once, long before the next event', async (t) => {
     const { server, open } = await startOpen(t)
-    for (let time = 0; time < 20; time += 1) {
-      const source = await open()
-      await source.until(hasBeat)
-      source.close()
-    }
-    const count = () =>
-      new Promise<number>((resolve) => server.app.server.getConnections((_, found) => resolve(found)))
-    const deadline = Date.now() + 5000
-    while ((await count()) > 0) {
-      assert.ok(Date.now() < deadline, `${await count()} connections are open still`)
+    const sources = await Promise.all(Array.from({ length: 20 }, () => open()))
+    await Promise.all(sources.map((source) => source.until(hasBeat)))
+    assert.equal(streamsOf(server), 20)
+    for (const source of sources) source.close()
+    const deadline = Date.now() + 1000
+    while (streamsOf(server) > 0) {
+      assert.ok(Date.now() < deadline, `${streamsOf(server)} are followed still`)
       await setTimeout(10)
     }
+  })
+
+  it('HEAD begins none', async (t) => {
+    const { server, url, key } = await startOpen(t)
+    const headers = { accept: 'text/event-stream', authorization: `Bearer ${key.secret}` }
+    const reply = await fetch(url, { method: 'HEAD', headers })
+    assert.deepEqual(
+      [reply.status, reply.headers.get('content-type')],
+      [200, 'application/json; charset=utf-8'],
+    )
+    assert.equal(streamsOf(server), 0)
+  })
+
+  it('what comes while a reader takes the news that nothing has is told at once', async () => {
+    const server = await start()
+    const { context } = server
+    await context.feed.poll()
+    const { signal } = new AbortController()
+    const events = streamRevocations(context, { after: undefined, signal, mayRead: async () => true })
+    assert.equal((await events.next()).value?.event, 'snapshot')
+    assert.equal((await events.next()).value?.event, 'heartbeat')
+    await revoke(server, uuid(1))
+    await context.feed.poll()
+    const began = performance.now()
+    assert.equal((await events.next()).value?.event, 'revocation')
+    assert.ok(performance.now() - began < 1000)
+    await events.return(undefined)
+  })
+
+  it('who never gets to the end of it is asked all the same whether they may read on', async (t) => {
+    const server = await start()
+    const { context } = server
+    await context.feed.poll()
+    let now = 0
+    t.mock.method(performance, 'now', () => now)
+    let may = true
+    const mayRead = async () => may
+    const { signal } = new AbortController()
+    const events = streamRevocations(context, { after: undefined, signal, mayRead })
+    const follow = async (number: number) => {
+      await revoke(server, uuid(number))
+      await context.feed.poll()
+      return events.next()
+    }
+    assert.equal((await events.next()).value?.event, 'snapshot')
+    const beat = (await events.next()).value?.event
+    assert.equal((await follow(1)).value?.event, 'revocation', beat)
+    may = false
+    now = 9999
+    assert.equal((await follow(2)).value?.event, 'revocation')
+    now = 10_000
+    assert.equal((await follow(3)).done, true)
   })
 
   it('a key that is revoked is refused, and its streams end with the next heartbeat', async (t) => {
@@ -151,5 +209,10 @@ onEachDatabase('the stream of revocations', ({ start }) => {
       source.ended,
       setTimeout(13_000, undefined, { ref: false }).then(() => assert.fail('the stream goes on')),
     ])
+    const route = { method: 'GET', route: `${API}/revocations` }
+    assert.equal(told(server, 'postern_http_requests_total', { ...route, status: '200' }), 1)
+    // The request that was refused is the only one: a stream is no slow request.
+    const seconds = told(server, 'postern_http_request_duration_seconds', { ...route, le: '+Inf' })
+    assert.equal(seconds, 1)
   })
 })

@@ -10,6 +10,12 @@ export type Part = {
 
 const DOCUMENT = 'test/openapi/document.test.ts'
 
+const LOGIN_TESTS = [
+  'test/features/{login,hash-queue,audit,own-account-proof}.test.ts',
+  'test/limits/{captcha,login}.test.ts',
+  'test/email/{verify,notices}.test.ts',
+]
+
 /** What mutation tests are run over: each part of the code with the tests that are about it, not with all that pass through it. */
 export const GROUPS: Readonly<Record<string, Readonly<Record<string, Part>>>> = {
   security: {
@@ -71,31 +77,39 @@ export const GROUPS: Readonly<Record<string, Readonly<Record<string, Part>>>> = 
     },
     login: {
       database: 'sqlite',
-      mutate: [
-        'src/features/auth/{login,devices,standing}.ts',
-        'src/features/passwords/{throttle,failure-queries}.ts',
-      ],
-      tests: [
-        'test/features/{login,hash-queue,audit,own-account-proof}.test.ts',
-        'test/limits/{captcha,login}.test.ts',
-        'test/email/{verify,notices}.test.ts',
-      ],
+      mutate: ['src/features/auth/login.ts'],
+      tests: LOGIN_TESTS,
+    },
+    devices: {
+      database: 'sqlite',
+      mutate: ['src/features/auth/{devices,standing}.ts'],
+      tests: LOGIN_TESTS,
+    },
+    throttle: {
+      database: 'sqlite',
+      mutate: ['src/features/passwords/{throttle,failure-queries,try-password}.ts'],
+      tests: LOGIN_TESTS,
     },
   },
   limits: {
     counters: {
       mutate: ['src/counters/*.ts'],
-      tests: ['test/counters/counters.test.ts', 'test/doctor/services.test.ts'],
+      tests: ['test/counters/{counters,inspect-redis}.test.ts', 'test/doctor/services.test.ts'],
     },
     http: {
       database: 'sqlite',
-      mutate: ['src/http/{limits,mail-limits,sign-in-limits,forwarding}.ts'],
+      mutate: ['src/http/{limits,mail-limits,sign-in-limits}.ts'],
       tests: [
         'test/docs/limits.test.ts',
-        'test/limits/{table,forwarding,captcha}.test.ts',
+        'test/limits/{table,captcha}.test.ts',
         'test/email/{reset-password,change-email}.test.ts',
         'test/limits/login.test.ts',
       ],
+    },
+    forwarding: {
+      database: 'sqlite',
+      mutate: ['src/http/forwarding.ts'],
+      tests: ['test/limits/{forwarding,table}.test.ts'],
     },
   },
 }

@@ -3,19 +3,17 @@ import { buffer } from 'node:stream/consumers'
 import type { OperatorContext } from '../../context.ts'
 import { StartupError } from '../../core/problems.ts'
 import { readPrivateKey, type SigningKey } from '../../core/security/keyring.ts'
+import { importKey } from '../../features/keys/import-key.ts'
 import { stateOf } from '../../features/keys/key-states.ts'
 import { listSigningKeys } from '../../features/keys/queries.ts'
-import {
-  importKey,
-  type KeyKeeper,
-  revokeKey,
-  rotateKeys,
-  type Succession,
-} from '../../features/keys/rotate-keys.ts'
+import { revokeKey } from '../../features/keys/revoke-keys.ts'
+import { rotateKeys } from '../../features/keys/rotate-keys.ts'
+import { type KeyContext, refuseForeignKeys } from '../../features/keys/stored-keys.ts'
+import type { Succession } from '../../features/keys/succession.ts'
 import { CommandFailure } from '../failures.ts'
 import { withTables } from '../open.ts'
 import { printJson, printTable, say, timeText } from '../output.ts'
-import { getSecretKey } from '../secret-key.ts'
+import { getSecrets } from '../secret-key.ts'
 
 type Options = { json?: boolean }
 
@@ -44,8 +42,8 @@ export function listKeys({ json }: Options): Promise<void> {
 
 /** Lets the next key sign, as soon as it has been published for long enough. */
 export function rotate({ json }: Options): Promise<void> {
-  return withKeeper(async (keeper) => {
-    const succession = await rotateKeys(keeper)
+  return withKeys(async (context) => {
+    const succession = await rotateKeys(context)
     if (!succession) throw new CommandFailure(NO_KEY)
     const { key, at, wasSetBefore } = succession
     const already = wasSetBefore ? 'already set to sign' : 'signs'
@@ -59,14 +57,15 @@ const NO_KEY =
 
 /** Drops a key. */
 export function revoke(kid: string, { json }: Options): Promise<void> {
-  return withKeeper(async (keeper) => {
-    const succession = await revokeKey(keeper, kid)
-    if (succession === 'notFound') {
+  return withKeys(async (context) => {
+    const revoked = await revokeKey(context, kid)
+    if (!revoked) {
       throw new CommandFailure(`There is no key ${kid} that could be revoked: see \`postern keys list\``)
     }
+    const { successor } = revoked
     say(`Revoked the key ${kid}.`)
-    if (succession) say(`Key ${succession.key.kid} (${succession.key.algorithm}) signs from now on.`)
-    if (json) await printJson(succession ? toJson(succession) : null)
+    if (successor) say(`Key ${successor.key.kid} (${successor.key.algorithm}) signs from now on.`)
+    if (json) await printJson(successor ? toJson(successor) : null)
   })
 }
 
@@ -74,11 +73,10 @@ const toJson = ({ key, at }: Succession) => ({ kid: key.kid, signs_from: timeTex
 
 /** Publishes the private key of a file, or of standard input. */
 export function importFile(file: string, { json }: Options): Promise<void> {
-  return withKeeper(async (keeper, { settings }) => {
-    if (settings.algorithm === 'HS256') throw new CommandFailure(NO_KEY)
-    const key = await readKey(file, settings.algorithm)
-    if ((await importKey(keeper, key)) === 'known')
-      throw new CommandFailure(`The key ${key.kid} is known already`)
+  return withKeys(async (context, { algorithm }) => {
+    if (algorithm === 'HS256') throw new CommandFailure(NO_KEY)
+    const key = await readKey(file, algorithm)
+    if (!(await importKey(context, key))) throw new CommandFailure(`The key ${key.kid} is known already`)
     say(
       `Published the key ${key.kid} (${key.algorithm}). It signs after the next rotation: \`postern keys rotate\`.`,
     )
@@ -99,10 +97,13 @@ async function readKey(file: string, algorithm: SigningKey['algorithm']): Promis
   }
 }
 
-function withKeeper(work: (keeper: KeyKeeper, context: OperatorContext) => Promise<void>): Promise<void> {
-  return withTables((context) => {
-    const { settings, database, clock } = context
-    const secrets = { secretKey: getSecretKey(settings), secretKeyPrevious: settings.secretKeyPrevious }
-    return work({ database, clock, secrets }, context)
+/** With the secret, which has to be the server's: it could not open what another one has sealed. */
+function withKeys(
+  work: (context: KeyContext, settings: OperatorContext['settings']) => Promise<void>,
+): Promise<void> {
+  return withTables(async ({ settings, database, clock }) => {
+    const secrets = getSecrets(settings)
+    await refuseForeignKeys(database.db, clock.now(), secrets)
+    await work({ database, clock, settings: secrets }, settings)
   })
 }

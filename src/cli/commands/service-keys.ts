@@ -1,10 +1,7 @@
 import { UUID } from '../../core/ids.ts'
-import {
-  createServiceKey,
-  endServiceKey,
-  getServiceKeys,
-  type Scope,
-} from '../../features/service-keys/service-keys.ts'
+import type { Scope } from '../../core/scopes.ts'
+import { listServiceKeys } from '../../features/service-keys/queries.ts'
+import { createServiceKey, endServiceKey } from '../../features/service-keys/service-keys.ts'
 import { CommandFailure } from '../failures.ts'
 import { withTables } from '../open.ts'
 import { print, printJson, printTable, say, timeText, visible } from '../output.ts'
@@ -27,7 +24,7 @@ export function create({ name, scope, json }: CreateOptions): Promise<void> {
 /** Prints every key, without its secret. */
 export function list({ json }: { json?: boolean }): Promise<void> {
   return withTables(async (context) => {
-    const keys = (await getServiceKeys(context)).map(
+    const keys = (await listServiceKeys(context.db)).map(
       ({ id, name, scope, created_at, used_at, revoked_at }) => ({
         id,
         name,

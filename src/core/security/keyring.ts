@@ -7,8 +7,6 @@ import { StartupError } from '../problems.ts'
 import { ALGORITHMS, type AsymmetricAlgorithm, type TokenAlgorithm } from './algorithms.ts'
 import { deriveKey, type KeyLabel } from './secrets.ts'
 
-export type { TokenAlgorithm }
-
 /** A key bound to one algorithm and one kind of token. */
 export type TokenKey = {
   kid: string

@@ -1,4 +1,11 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto'
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  hkdfSync,
+  randomBytes,
+  timingSafeEqual,
+} from 'node:crypto'
 
 /** What a derived key is for: each purpose has its own key, so none can stand in for another. */
 export type KeyLabel =
@@ -77,3 +84,6 @@ export function isSameSecret(one: string, other: string): boolean {
 }
 
 const encodeSealed = (bytes: Buffer): string => VERSION + bytes.toString('base64url')
+
+/** What is kept of a secret of 256 random bits: nobody finds the one that has this hash. */
+export const hashSecret = (secret: string): string => createHash('sha256').update(secret).digest('base64url')

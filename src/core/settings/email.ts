@@ -15,7 +15,7 @@ export const EMAIL_NOTICES = [
 export type EmailNotice = (typeof EMAIL_NOTICES)[number]
 
 /** What links in mails are for. */
-export type EmailLink = 'register' | 'verify' | 'reset' | 'undo' | 'sign_in'
+export type EmailLink = 'confirm' | 'verify' | 'reset' | 'undo' | 'sign_in'
 
 /** Whom mails are from; the name may be empty. */
 export type Sender = Readonly<{ name: string; address: string }>
@@ -134,7 +134,7 @@ function chooseTransport(values: Values) {
 
 function createLinkUrls(values: Values): EmailSettings['linkUrls'] {
   const urls = {
-    register: values.EMAIL_LINK_URL_REGISTER,
+    confirm: values.EMAIL_LINK_URL_CONFIRM,
     verify: values.EMAIL_LINK_URL_VERIFY,
     reset: values.EMAIL_LINK_URL_RESET,
     undo: values.EMAIL_LINK_URL_UNDO,

@@ -1,3 +1,4 @@
+import { MAX_ACCESS_TOKEN_MINUTES } from '../token-life.ts'
 import {
   apiPrefix,
   collectorUrl,
@@ -86,7 +87,7 @@ export const VARIABLES = {
     meaning:
       'How long a key signs access tokens before the next one does, 0 (until `postern keys rotate`) to 3650 days.',
   }),
-  ACCESS_TOKEN_EXPIRE_MINUTES: variable(integer(1, 60), {
+  ACCESS_TOKEN_EXPIRE_MINUTES: variable(integer(1, MAX_ACCESS_TOKEN_MINUTES), {
     default: '30',
     meaning: 'How long an access token lives, 1 to 60 minutes.',
   }),
@@ -179,10 +180,10 @@ export const VARIABLES = {
     default: EMAIL_NOTICES.join(','),
     meaning: 'What people are told by mail without asking, with commas between them; none for nothing.',
   }),
-  EMAIL_LINK_URL_REGISTER: variable(linkUrl, {
+  EMAIL_LINK_URL_CONFIRM: variable(linkUrl, {
     default: undefined,
     meaning:
-      'Page of the application for links that confirm a registration, where the password is asked for; {token} stands for the token, else it is added as ?token=. Default: a page of Postern.',
+      'Page of the application for links that confirm a registration or a new address, where the password of the account is asked for; {token} stands for the token, else it is added as ?token=. Default: a page of Postern.',
   }),
   EMAIL_LINK_URL_VERIFY: variable(linkUrl, {
     default: undefined,

@@ -7,7 +7,7 @@ import { getSecrets } from '../secrets.ts'
 export type KeysFacts = Readonly<{
   now: Timestamp
   algorithm: string
-  /** Newest last. */
+  /** Those in use. */
   keys: readonly InspectedSigningKey[]
 }>
 
@@ -18,12 +18,10 @@ async function gather(scene: Scene): Promise<KeysFacts | undefined> {
   const settings = scene.settings()
   const database = await scene.openTables()
   if (!database) return undefined
-  const found = await inspectSigningKeys(database.db, getSecrets(settings))
-  return { now: scene.clock.now(), algorithm: settings.algorithm, keys: found }
+  const now = scene.clock.now()
+  const found = await inspectSigningKeys(database.db, now, getSecrets(settings))
+  return { now, algorithm: settings.algorithm, keys: found }
 }
-
-const ageInDays = ({ now }: KeysFacts, { createdAt }: InspectedSigningKey): number =>
-  Math.floor((now - createdAt) / DAY)
 
 const namesOf = (keys: readonly InspectedSigningKey[], text: string): string[] =>
   keys.map(({ kid, algorithm }) => `The ${algorithm} key ${kid} ${text}`)
@@ -78,9 +76,9 @@ export const keys = defineGroup('keys', gather, [
     why: 'The longer a key signs, the more a copy that somebody took is worth; NIST SP 800-57 says one to three years',
     mend: '`postern keys rotate`, and KEY_ROTATION_DAYS for the server to do so by itself (docs/deployment.md)',
     find(facts) {
-      const current = facts.keys.findLast(({ algorithm }) => algorithm === facts.algorithm)
+      const current = facts.keys.find(({ state }) => state === 'current')
       if (!current) return false
-      const days = ageInDays(facts, current)
+      const days = Math.floor((facts.now - Number(current.signsFrom)) / DAY)
       return days > MAX_AGE_DAYS && namesOf([current], `has signed for ${days} days`)
     },
   },

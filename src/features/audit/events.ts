@@ -32,6 +32,7 @@ export const AUDIT_EVENT_TYPES = [
   'email.gave_up',
   'limit.reached',
   'key.created',
+  'key.discarded',
   'key.resealed',
   'key.rotated',
   'key.revoked',
@@ -116,9 +117,11 @@ function toRow(writer: Writer, event: AuditEvent, now: Timestamp): Row {
 
 function actorOf(
   { actor, name }: Writer,
-  { type, caller, userId, actorId }: AuditEvent,
+  { type, caller, userId, actorId, sessionId }: AuditEvent,
 ): Pick<Row, 'actor' | 'actor_id' | 'actor_name'> {
   if (!caller) return { actor, actor_id: null, actor_name: name }
-  const id = actorId ?? (UNPROVEN.includes(type) ? undefined : userId)
+  // Who fails at it without a session had nothing but a mail.
+  const isStranger = type === 'user.reauthentication_failed' && sessionId === undefined
+  const id = actorId ?? (isStranger || UNPROVEN.includes(type) ? undefined : userId)
   return { actor: id === undefined ? 'anonymous' : 'user', actor_id: id ?? null, actor_name: null }
 }

@@ -13,10 +13,12 @@ import { sendVerification } from '../email-tokens/verify-email.ts'
 import { type Claim, deleteFailures, releaseTry } from '../passwords/failure-queries.ts'
 import { admitTry, countFailure } from '../passwords/throttle.ts'
 import type { Registration } from '../registrations/queries.ts'
+import { sendRegistrationAgain } from '../registrations/send-registration.ts'
 import { findWaitingRegistration } from '../registrations/waiting-registration.ts'
 import { issueTokens, type TokenPair } from '../sessions/issue-tokens.ts'
 import { hasSessionFrom } from '../sessions/queries.ts'
 import { startSession } from '../sessions/start-session.ts'
+import { lockUserByEmail } from '../users/email-queries.ts'
 import { findUserByIdentifier } from '../users/find-user.ts'
 import { findSlowestBcryptCost, replacePasswordHash } from '../users/queries.ts'
 import { requireCaptcha } from './captcha.ts'
@@ -143,7 +145,7 @@ async function verifyUser(
   const { db, clock, passwords } = context
   const hash = (user ?? registration)?.password_hash ?? null
   const matches = await passwords.verify(hash, signIn.password, slowestBcryptCost)
-  if (registration && matches) throw new Problem('email_not_verified')
+  if (registration && matches) return askToConfirm(context, registration, signIn)
   if (!user || hash === null || !matches) return refuse(context, signIn, standing, user)
   if (!user.is_active) {
     const detail = { reason: 'inactive' }
@@ -156,24 +158,41 @@ async function verifyUser(
   return { ...user, password_hash: hash }
 }
 
-/** Who had an account before addresses had to be verified. */
-async function askToVerify(
+/** Who registered is sent the mail again: by the address alone they may be sent that of somebody else who registered with it. */
+async function askToConfirm(
   context: Context,
-  user: User,
-  { caller, admitMail }: Pick<SignIn, 'caller' | 'admitMail'>,
+  registration: Registration,
+  { caller, admitMail }: Asking,
 ): Promise<never> {
+  if (await isAdmitted(admitMail, registration.email)) {
+    const { db } = context
+    await db.transaction().execute((trx) => sendRegistrationAgain(context, trx, registration, caller))
+  }
+  throw new Problem('email_not_verified')
+}
+
+type Asking = Pick<SignIn, 'caller' | 'admitMail'>
+
+/** One mail too many is not sent; the answer stays the same. */
+async function isAdmitted(admitMail: AdmitMail, email: string): Promise<boolean> {
+  try {
+    await admitMail(email)
+    return true
+  } catch (error) {
+    if (error instanceof Problem && error.code === 'too_many_requests') return false
+    throw error
+  }
+}
+
+/** Who had an account before addresses had to be verified. */
+async function askToVerify(context: Context, user: User, { caller, admitMail }: Asking): Promise<never> {
   const { db, clock } = context
   const { id: userId, email } = user
-  const isAdmitted = await admitMail(email).then(
-    () => true,
-    (error) => {
-      if (error instanceof Problem && error.code === 'too_many_requests') return false
-      throw error
-    },
-  )
+  const mayMail = await isAdmitted(admitMail, email)
   await db.transaction().execute(async (trx) => {
     const token = { kind: 'verify_email', email, userId } as const
-    if (isAdmitted) await sendVerification(context, trx, user, token, caller)
+    const isStill = (await lockUserByEmail(trx, user.email_key))?.id === userId
+    if (mayMail && isStill) await sendVerification(context, trx, user, token, caller)
     await recordEvent(trx, clock.now(), failureEvent(userId, caller, { reason: 'email_not_verified' }))
   })
   throw new Problem('email_not_verified')

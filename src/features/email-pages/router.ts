@@ -18,7 +18,7 @@ export async function emailPagesRouter(app: App, context: Context, limits: Limit
   await acceptForms(app)
   await acceptCookies(app)
   const serve = createPageServer(app, context, limits)
-  serve('register', async ({ body, caller }, _reply, token) => {
+  serve('confirm', async ({ body, caller }, _reply, token) => {
     await verifyEmail(context, { proof: { token }, password: passwordIn(body, 'password'), caller })
     return 'verified'
   })

@@ -1,9 +1,18 @@
 import type { Context } from '../../context.ts'
 import type { App } from '../../http/app-type.ts'
+import { bearerToken } from '../../http/bearer-token.ts'
 import { acceptForms } from '../../http/body-parsers.ts'
+import { currentUser } from '../../http/dependencies.ts'
 import type { Limits } from '../../http/limits.ts'
 import { admitMailFrom, admitProof } from '../../http/mail-limits.ts'
-import { FORM_OR_JSON, INPUT_PROBLEMS, NoContent, problems, success } from '../../http/schemas.ts'
+import {
+  AUTHENTICATION_PROBLEMS,
+  FORM_OR_JSON,
+  INPUT_PROBLEMS,
+  NoContent,
+  problems,
+  success,
+} from '../../http/schemas.ts'
 import { requestPasswordReset, resetPassword } from '../passwords/reset-password.ts'
 import { undoEmailChange } from '../users/change-email.ts'
 import { checkEmail } from '../users/names.ts'
@@ -46,13 +55,17 @@ export async function emailRouter(app: App, context: Context, limits: Limits): P
         consumes: FORM_OR_JSON,
         summary: 'Verify an address by what was sent there',
         description:
-          'Send the token of the link, or the address and the code. Begins the account that waits for it, with the password that was registered: whoever reads the mail may be somebody else than who registered. Marks the address as verified, or puts it in the place of the old one.',
+          'Send the token of the link, or the address and the code. Begins the account that waits for it, marks the address as verified, or puts it in the place of the old one. Whoever reads the mail may be somebody else than whose account it is: a registration needs the password that was registered; a new address, and where addresses are verified first any other, the password of the account, or the access token of who is signed in to it. Without what is needed, link and code stay as they were.',
+        security: [{}, { bearer: [] }],
         body: VerifyEmailRequest,
         response: {
           200: success(VerifiedEmail, 'Verified'),
           ...problems(
             ...BRINGING_PROBLEMS,
+            ...AUTHENTICATION_PROBLEMS,
             'registration_password_incorrect',
+            'current_password_incorrect',
+            'too_many_failures',
             'email_taken',
             'username_taken',
             'server_busy',
@@ -62,8 +75,10 @@ export async function emailRouter(app: App, context: Context, limits: Limits): P
     },
     async (request, reply) => {
       const { caller, body } = request
-      await admitProof(limits, { caller, reply }, body)
-      return verifyEmail(context, { proof: toEmailProof(body), password: body.password, caller })
+      await admitProof(limits, { caller, reply }, 'account', body)
+      const hasBearer = bearerToken(request) !== undefined
+      const signedIn = hasBearer ? (await currentUser(context, request)).id : undefined
+      return verifyEmail(context, { proof: toEmailProof(body), password: body.password, signedIn, caller })
     },
   )
 
@@ -132,7 +147,7 @@ export async function emailRouter(app: App, context: Context, limits: Limits): P
     },
     async (request, reply) => {
       const { caller, body } = request
-      await admitProof(limits, { caller, reply }, body)
+      await admitProof(limits, { caller, reply }, 'account', body)
       await resetPassword(context, { proof: toEmailProof(body), password: body.new_password, caller })
       return reply.code(204).send(null)
     },
@@ -154,7 +169,7 @@ export async function emailRouter(app: App, context: Context, limits: Limits): P
     },
     async (request, reply) => {
       const { caller, body } = request
-      await admitProof(limits, { caller, reply }, {})
+      await admitProof(limits, { caller, reply }, 'account', {})
       await undoEmailChange(context, body.token, caller)
       return reply.code(204).send(null)
     },

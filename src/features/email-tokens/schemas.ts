@@ -33,7 +33,8 @@ export const VerifyEmailRequest = Type.Object(
     password: Type.Optional(
       Type.String({
         ...PasswordField,
-        description: 'Of the registration, where an account begins with this',
+        description:
+          'Of the registration, where an account begins with this; else of the account, where it is asked for',
       }),
     ),
   },

@@ -1,9 +1,9 @@
-import { createHash, randomBytes, randomInt } from 'node:crypto'
+import { randomBytes, randomInt } from 'node:crypto'
 import type { Context } from '../../context.ts'
 import { DAY, HOUR, MINUTE, type Timestamp } from '../../core/clock.ts'
 import { newId, type UserId } from '../../core/ids.ts'
 import { Problem } from '../../core/problems.ts'
-import { isSameSecret } from '../../core/security/secrets.ts'
+import { hashSecret, isSameSecret } from '../../core/security/secrets.ts'
 import type { Db } from '../../database/tables.ts'
 import { lockUserRow } from '../users/email-queries.ts'
 import { emailKey } from '../users/names.ts'
@@ -75,13 +75,13 @@ export async function issueEmailToken(
     kind,
     slot: `${slotOf({ kind, userId, registrationId }, addressKey)}${asker ? ` ${pseudonym('asker', asker)}` : ''}`,
     address_key: addressKey,
-    token_hash: sha256(token),
+    token_hash: hashSecret(token),
     code_mac: hasCode ? pseudonym('email-code', id, code) : null,
     user_id: userId ?? null,
     registration_id: registrationId ?? null,
     // Nobody's address is kept of who has no account.
     email: userId === undefined && registrationId === undefined ? '' : email,
-    binding_hash: binding === undefined ? null : sha256(binding),
+    binding_hash: binding === undefined ? null : hashSecret(binding),
     created_at: now,
     expires_at: expiresAt,
   })
@@ -134,7 +134,7 @@ export async function readEmailProof(
 ): Promise<OwnedToken> {
   const found =
     'token' in proof
-      ? await findEmailToken(context.db, sha256(proof.token))
+      ? await findEmailToken(context.db, hashSecret(proof.token))
       : await findByCode(context, proof, kinds, binding)
   if (!found || !kinds.some((kind) => kind === found.kind)) throw new Problem('email_token_invalid')
   if (found.consumed_at !== null) throw new Problem('email_token_used')
@@ -155,19 +155,29 @@ async function findByCode(
   const addressKeys = kinds.map((kind) => addressKeyOf(context, kind, email))
   const tries = await countCodeTry(db, {
     addressKeys,
-    bindingHash: sha256(binding),
+    bindingHash: hashSecret(binding),
     mostFailures: MOST_CODE_FAILURES,
     now: clock.now(),
   })
-  const found = tries.filter(({ id, code_mac }) =>
-    isSameSecret(code_mac ?? '', pseudonym('email-code', id, code)),
+  const found = tries.filter(
+    (row) => isNewest(row, tries) && isSameSecret(row.code_mac ?? '', pseudonym('email-code', row.id, code)),
   )
   for (const { id } of found) await giveBackCodeTry(db, id)
   return found[0]
 }
 
+/** Two that were made at the same moment do not see each other: so that a guess is one at one code, the older one is none. */
+const isNewest = (row: StoredEmailToken, rows: readonly StoredEmailToken[]): boolean =>
+  row.binding_hash !== null ||
+  !rows.some(
+    ({ id, address_key, binding_hash, created_at }) =>
+      address_key === row.address_key &&
+      binding_hash === null &&
+      (created_at > row.created_at || (created_at === row.created_at && id > row.id)),
+  )
+
 const isBoundTo = ({ binding_hash: hash }: StoredEmailToken, binding: string | undefined): boolean =>
-  hash === null || (binding !== undefined && isSameSecret(hash, sha256(binding)))
+  hash === null || (binding !== undefined && isSameSecret(hash, hashSecret(binding)))
 
 /**
  * Uses a token up, in the transaction of what it is used for: of two at once, one wins. Its user's row is locked first, so that
@@ -182,5 +192,3 @@ export async function useEmailToken(
   if (user_id !== null) await lockUserRow(trx, user_id)
   if (!(await consumeEmailToken(trx, id, clock.now()))) throw new Problem('email_token_used')
 }
-
-const sha256 = (text: string): string => createHash('sha256').update(text).digest('base64url')

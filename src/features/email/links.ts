@@ -3,7 +3,7 @@ import type { Settings } from '../../core/settings.ts'
 
 /** Postern's own pages, behind PUBLIC_URL. */
 export const PAGE_PATHS: Readonly<Record<EmailLink, string>> = {
-  register: '/email/register',
+  confirm: '/email/confirm',
   verify: '/email/verify',
   reset: '/email/reset',
   undo: '/email/undo',

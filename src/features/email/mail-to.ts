@@ -64,4 +64,8 @@ export const proofOf = (
   { settings }: Pick<Context, 'settings'>,
   kind: keyof typeof LINK_OF,
   { token, code, expiresAt }: IssuedToken,
-) => ({ url: linkTo(settings, LINK_OF[kind], token), code, expiresAt })
+) => {
+  // Where addresses are verified first, who verifies one has to be the account's owner as well.
+  const isForOwner = kind === 'verify_email' && settings.email.requireVerification
+  return { url: linkTo(settings, isForOwner ? 'confirm' : LINK_OF[kind], token), code, expiresAt }
+}

@@ -20,6 +20,8 @@ export type MailData = {
   confirm_new_email: Proof
   /** To the old address. `url` undoes the change. */
   email_changed: Deed & { url: string; expiresAt: Timestamp; newEmail: string }
+  /** To the address that lost the account by an undo. Nothing of who did it: one of the two is a thief. */
+  email_change_undone: Record<never, never>
   /** The change was undone: `url` and `code` set a new password. */
   email_restored: Proof
   sign_in: Proof & Deed
@@ -41,9 +43,9 @@ export type Mail = Message & { username: string }
 
 /** What the link of a mail is for. */
 export const LINK_OF = {
-  confirm_registration: 'register',
+  confirm_registration: 'confirm',
   verify_email: 'verify',
-  confirm_new_email: 'verify',
+  confirm_new_email: 'confirm',
   reset_password: 'reset',
   email_restored: 'reset',
   email_changed: 'undo',

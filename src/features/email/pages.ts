@@ -25,7 +25,7 @@ export type Outcome = keyof typeof TONES
 /** The pages that links in mails lead to. */
 export type Page =
   | ({ kind: 'verify' | 'undo' | 'sign_in' } & Form)
-  | ({ kind: 'register'; isRefused?: boolean } & Form)
+  | ({ kind: 'confirm'; isRefused?: boolean } & Form)
   | ({
       kind: 'reset'
       /** In characters. */

@@ -46,7 +46,7 @@ function describeForm(page: Extract<Page, { action: string }>, say: Say) {
 
 function describePassword(page: Extract<Page, { action: string }>, say: Say) {
   if (page.kind === 'reset') return describeNewPassword(page, say)
-  if (page.kind !== 'register') return null
+  if (page.kind !== 'confirm') return null
   return {
     name: 'password',
     autocomplete: 'current-password',

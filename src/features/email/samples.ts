@@ -20,6 +20,7 @@ const MAILS: { [Kind in MailKind]: (now: Timestamp, url: string) => MailData[Kin
   reset_password: (now, url) => ({ url, code: '482913', expiresAt: now + HOUR }),
   confirm_new_email: (now, url) => ({ url, code: '482913', expiresAt: now + DAY }),
   email_changed: (now, url) => ({ ...deed(now), url, expiresAt: now + 7 * DAY, newEmail: 'ada@example.net' }),
+  email_change_undone: () => ({}),
   email_restored: (now, url) => ({ url, code: '482913', expiresAt: now + HOUR }),
   sign_in: (now, url) => ({ ...deed(now), url, code: '482913', expiresAt: now + 10 * MINUTE }),
   new_sign_in: (now) => deed(now),
@@ -42,8 +43,8 @@ const form = (link: EmailLink) => ({ action: PAGE_PATHS[link], hidden: { token: 
 
 /** Every page, by what it shows. */
 export const SAMPLE_PAGES = {
-  register: { kind: 'register', ...form('register') },
-  register_refused: { kind: 'register', ...form('register'), isRefused: true },
+  confirm: { kind: 'confirm', ...form('confirm') },
+  confirm_refused: { kind: 'confirm', ...form('confirm'), isRefused: true },
   verify: { kind: 'verify', ...form('verify') },
   reset: { kind: 'reset', ...form('reset'), minLength: 15 },
   reset_refused: { kind: 'reset', ...form('reset'), minLength: 15, refusals: PASSWORD_REFUSALS },

@@ -40,7 +40,10 @@ export function createSmtpMailer(server: SmtpServer, from: Sender, withinMs = SE
         await pool.sendMail({ ...toMessage(letter, from), signal: AbortSignal.any([signal, limit]) })
         return { outcome: 'accepted' }
       } catch (error) {
-        return limit.aborted ? { outcome: 'unreachable', code: 'ETIMEDOUT' } : judge(error as NodemailerError)
+        if (limit.aborted) return blame(server, 'ETIMEDOUT')
+        const delivery = judge(error as NodemailerError)
+        const isUnanswered = (error as NodemailerError).responseCode === undefined && !signal.aborted
+        return delivery.outcome === 'unreachable' && isUnanswered ? blame(server, delivery.code) : delivery
       }
     },
     close: () =>
@@ -98,6 +101,11 @@ function judge(error: NodemailerError): Delivery {
     return { outcome: 'unreachable', code }
   }
   return { outcome: responseCode < 500 ? 'deferred' : 'refused', code }
+}
+
+/** Where there was no answer: a server that can be used otherwise is not down, it is slow with this mail. */
+async function blame(server: SmtpServer, code: string): Promise<Delivery> {
+  return { outcome: (await probeSmtp(server)) ? 'unreachable' : 'deferred', code }
 }
 
 /** The message would hold what the server said, and with that addresses. */

@@ -2,31 +2,40 @@ import type { Timestamp } from '../../core/clock.ts'
 import { createKeyring } from '../../core/security/keyring.ts'
 import type { Secrets } from '../../core/security/secrets.ts'
 import type { Db } from '../../database/tables.ts'
+import { isAccepted, type KeyState, stateOf } from './key-states.ts'
 import { listSigningKeys, type StoredSigningKey } from './queries.ts'
 import { toSigningKey, unsealPrivateJwk } from './stored-keys.ts'
 
 export type InspectedSigningKey = {
   kid: string
   algorithm: string
-  createdAt: Timestamp
+  state: KeyState
+  /** When it began to sign, or will; null where nobody has said. */
+  signsFrom: Timestamp | null
   /** Which secret opens it. */
   sealedWith: 'current' | 'previous' | 'another'
   /** Whether it opens, and yet is no key to sign with. */
   isDamaged: boolean
 }
 
-/** How every signing key stands, newest last. Unlike `openKeyring` it changes none. */
-export async function inspectSigningKeys(db: Db, secrets: Secrets): Promise<InspectedSigningKey[]> {
-  return (await listSigningKeys(db)).map((stored) => inspectSigningKey(stored, secrets))
+/** How the signing keys stand that are in use: the others are never opened. Unlike `openKeyring` it changes none. */
+export async function inspectSigningKeys(
+  db: Db,
+  now: Timestamp,
+  secrets: Secrets,
+): Promise<InspectedSigningKey[]> {
+  const inUse = (await listSigningKeys(db)).filter((key) => isAccepted(key, now))
+  return inUse.map((stored) => inspectSigningKey(stored, now, secrets))
 }
 
-function inspectSigningKey(stored: StoredSigningKey, secrets: Secrets): InspectedSigningKey {
-  const { kid, algorithm, created_at: createdAt } = stored
+function inspectSigningKey(stored: StoredSigningKey, now: Timestamp, secrets: Secrets): InspectedSigningKey {
+  const { kid, algorithm, signs_from: signsFrom } = stored
+  const told = { kid, algorithm, state: stateOf(stored, now), signsFrom }
   const opened = unsealPrivateJwk(stored, secrets)
-  if (!opened) return { kid, algorithm, createdAt, sealedWith: 'another', isDamaged: false }
+  if (!opened) return { ...told, sealedWith: 'another', isDamaged: false }
   const sealedWith = opened.isOfPrevious ? 'previous' : 'current'
   const isDamaged = !canBeUsed(stored, opened.plaintext, secrets.secretKey)
-  return { kid, algorithm, createdAt, sealedWith, isDamaged }
+  return { ...told, sealedWith, isDamaged }
 }
 
 function canBeUsed(stored: StoredSigningKey, privateJwk: string, secretKey: string): boolean {

@@ -1,5 +1,5 @@
 import { MINUTE, type Timestamp } from '../../core/clock.ts'
-import { REVOCATION_TTL_MS } from '../revocation/lifetime.ts'
+import { LONGEST_TOKEN_LIFE_MS } from '../../core/token-life.ts'
 import type { StoredSigningKey } from './queries.ts'
 
 /**
@@ -18,8 +18,12 @@ export function stateOf({ signs_from, signs_until, revoked_at }: Times, now: Tim
   return retiresAt(signs_until) > now ? 'previous' : 'retired'
 }
 
+/** Whether it verifies what it has signed, or may yet sign. */
+export const isAccepted = (key: Times, now: Timestamp): boolean =>
+  !['retired', 'revoked'].includes(stateOf(key, now))
+
 /** Then the last token that it signed has expired. */
-const retiresAt = (signsUntil: Timestamp): Timestamp => signsUntil + REVOCATION_TTL_MS
+const retiresAt = (signsUntil: Timestamp): Timestamp => signsUntil + LONGEST_TOKEN_LIFE_MS
 
 /** When the state of one of them changes by itself; infinity for never. */
 export function nextChangeOf(keys: readonly Times[], now: Timestamp): Timestamp {
@@ -45,11 +49,13 @@ export const currentOf = <Key extends Times>(keys: readonly Key[], now: Timestam
 export const scheduledOf = <Key extends Times>(keys: readonly Key[], now: Timestamp): Key | undefined =>
   keys.find(({ signs_from, revoked_at }) => revoked_at === null && signs_from !== null && signs_from > now)
 
+/** Which one signs, or will once its time has come. */
+export const signerOf = <Key extends Times>(keys: readonly Key[], now: Timestamp): Key | undefined =>
+  scheduledOf(keys, now) ?? currentOf(keys, now)
+
 /** Which one waits for that; undefined when none does. */
 export const waitingOf = <Key extends Times>(keys: readonly Key[]): Key | undefined =>
   keys.find(({ signs_from, revoked_at }) => revoked_at === null && signs_from === null)
 
-/** How long whoever has the published keys may keep them. */
-export const JWKS_MAX_AGE_MS = 5 * MINUTE
 /** How long a key is published before it signs: some keep what they have read for longer than they are told. */
 export const PUBLISHED_FOR_MS = 60 * MINUTE

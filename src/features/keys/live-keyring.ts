@@ -1,13 +1,18 @@
 import type { Context } from '../../context.ts'
 import type { Timestamp } from '../../core/clock.ts'
-import { StartupError } from '../../core/problems.ts'
 import { createKeyring, type Keyring, type SigningKey } from '../../core/security/keyring.ts'
 import type { Secrets } from '../../core/security/secrets.ts'
 import type { Settings } from '../../core/settings.ts'
-import { currentOf, nextChangeOf, stateOf } from './key-states.ts'
+import { currentOf, isAccepted, nextChangeOf, signerOf } from './key-states.ts'
 import { listSigningKeys, type StoredSigningKey } from './queries.ts'
-import { settleAlgorithm } from './rotate-keys.ts'
-import { resealSigningKey, toSigningKey, unsealPrivateJwk } from './stored-keys.ts'
+import { settleAlgorithm } from './settle-algorithm.ts'
+import {
+  foreignKey,
+  refuseForeignKeys,
+  resealSigningKey,
+  toSigningKey,
+  unsealPrivateJwk,
+} from './stored-keys.ts'
 
 /** The keys as the database has them, which decides for all nodes. */
 export type LiveKeyring = {
@@ -29,38 +34,52 @@ export async function openKeyring(
   settings: KeySettings,
 ): Promise<LiveKeyring> {
   const { db } = database
-  await settleAlgorithm({ database, clock, secrets: settings }, settings.algorithm)
+  await refuseForeignKeys(db, clock.now(), settings)
+  await settleAlgorithm({ database, clock, settings })
   const opened = new Map<string, SigningKey>()
-  const openKey = async (stored: StoredSigningKey): Promise<void> => {
-    const found = unsealPrivateJwk(stored, settings)
-    if (!found) throw new StartupError(foreignKey(stored.kid))
-    opened.set(stored.kid, toSigningKey(stored, found.plaintext))
-    if (found.isOfPrevious) {
-      await resealSigningKey(db, stored, found.plaintext, { now: clock.now(), secretKey: settings.secretKey })
+  /** Gives one that cannot be opened. */
+  const openNew = async (found: readonly StoredSigningKey[]): Promise<StoredSigningKey | undefined> => {
+    const now = clock.now()
+    let foreign: StoredSigningKey | undefined
+    for (const key of found.filter((key) => isAccepted(key, now) && !opened.has(key.kid))) {
+      const unsealed = unsealPrivateJwk(key, settings)
+      if (unsealed) opened.set(key.kid, toSigningKey(key, unsealed.plaintext))
+      else foreign = key
+      if (unsealed?.isOfPrevious) {
+        await resealSigningKey(db, key, unsealed.plaintext, { now, secretKey: settings.secretKey })
+      }
     }
+    return foreign
   }
 
-  let stored: StoredSigningKey[] = []
+  let stored: readonly StoredSigningKey[] | undefined
+  let foreign: StoredSigningKey | undefined
   let keyring: Keyring
   let changesAt: Timestamp
-  const arrange = () => {
+  const arrange = (keys: readonly StoredSigningKey[]) => {
     const now = clock.now()
-    keyring = arrangeKeys(stored, opened, settings, now)
-    changesAt = nextChangeOf(stored, now)
+    keyring = arrangeKeys(keys, opened, settings, now)
+    changesAt = nextChangeOf(keys, now)
+    stored = keys
   }
   const refresh = async () => {
-    const found = await listSigningKeys(db)
-    if (JSON.stringify(found) === JSON.stringify(stored)) return
-    const now = clock.now()
-    for (const key of found) if (isAccepted(key, now) && !opened.has(key.kid)) await openKey(key)
-    stored = found
-    arrange()
+    let found = await listSigningKeys(db)
+    // All were dropped, or a node that was told of HS256 has ended the last one.
+    if (settings.algorithm !== 'HS256' && !signerOf(found, clock.now())) {
+      await settleAlgorithm({ database, clock, settings })
+      found = await listSigningKeys(db)
+    }
+    if (JSON.stringify(found) !== JSON.stringify(stored)) {
+      foreign = await openNew(found)
+      // What is known of the others holds all the same, above all that one was revoked.
+      arrange(found)
+    }
+    if (foreign) throw foreignKey(foreign.kid)
   }
   await refresh()
-  if (stored.length === 0) arrange()
   return {
     current() {
-      if (clock.now() >= changesAt) arrange()
+      if (stored && clock.now() >= changesAt) arrange(stored)
       return keyring
     },
     refresh,
@@ -80,16 +99,7 @@ function arrangeKeys(
   const ordered = [...accepted.filter((key) => key !== signer), ...(signer ? [signer] : [])]
   return createKeyring({
     ...settings,
-    algorithm:
-      settings.algorithm === 'HS256'
-        ? 'HS256'
-        : ((signer?.algorithm ?? settings.algorithm) as SigningKey['algorithm']),
+    algorithm: settings.algorithm === 'HS256' ? 'HS256' : (signer?.algorithm ?? settings.algorithm),
     signingKeys: ordered.flatMap(({ kid }) => opened.get(kid) ?? []),
   })
 }
-
-const isAccepted = (key: StoredSigningKey, now: Timestamp): boolean =>
-  !['retired', 'revoked'].includes(stateOf(key, now))
-
-const foreignKey = (kid: string): string =>
-  `The signing key ${kid} was sealed with another SECRET_KEY: set that one, or set it as SECRET_KEY_PREVIOUS`

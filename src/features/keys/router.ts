@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
 import { Type } from 'typebox'
 import type { Context } from '../../context.ts'
-import { SECOND } from '../../core/clock.ts'
 import type { Keyring } from '../../core/security/keyring.ts'
 import type { App } from '../../http/app-type.ts'
 import { problems, success } from '../../http/schemas.ts'
-import { JWKS_MAX_AGE_MS } from './key-states.ts'
+
+/** How long whoever has the published keys may keep them. */
+const MAX_AGE_SECONDS = 300
 
 /** RFC 7517 section 4; the members that hold the key follow from `kty`. */
 const JsonWebKey = Type.Object(
@@ -47,21 +48,14 @@ export async function keysRouter(app: App, { keyring }: Context): Promise<void> 
     async (request, reply) => {
       const { jwks } = keyring.current()
       const etag = etagOf(jwks)
-      reply.headers({ 'cache-control': `public, max-age=${JWKS_MAX_AGE_MS / SECOND}`, etag })
+      reply.headers({ 'cache-control': `public, max-age=${MAX_AGE_SECONDS}`, etag })
       return isKnown(request.headers['if-none-match'], etag) ? reply.code(304).send(null) : jwks
     },
   )
 }
 
-const etags = new WeakMap<Keyring['jwks'], string>()
-
-function etagOf(jwks: Keyring['jwks']): string {
-  const etag =
-    etags.get(jwks) ??
-    `"${createHash('sha256').update(JSON.stringify(jwks)).digest('base64url').slice(0, 22)}"`
-  etags.set(jwks, etag)
-  return etag
-}
+const etagOf = (jwks: Keyring['jwks']): string =>
+  `"${createHash('sha256').update(JSON.stringify(jwks)).digest('base64url').slice(0, 22)}"`
 
 /** RFC 9110 section 13.1.2: weak comparison, whatever a cache has made of it. */
 const isKnown = (given: string | undefined, etag: string): boolean =>

@@ -1,18 +1,32 @@
+import type { Context } from '../../context.ts'
 import type { Timestamp } from '../../core/clock.ts'
+import { StartupError } from '../../core/problems.ts'
 import type { SigningKey } from '../../core/security/keyring.ts'
 import { deriveKey, openWithEither, type Secrets, seal } from '../../core/security/secrets.ts'
 import type { Db } from '../../database/tables.ts'
 import { recordEvent } from '../audit/events.ts'
-import { insertSigningKey, type StoredSigningKey, updateSigningKey } from './queries.ts'
+import { isAccepted } from './key-states.ts'
+import {
+  deleteSigningKey,
+  insertSigningKey,
+  listSigningKeys,
+  type StoredSigningKey,
+  updateSigningKey,
+} from './queries.ts'
 
 const LABEL = 'seal-private-keys'
 
+/** What changing keys takes. */
+export type KeyContext = Pick<Context, 'database' | 'clock'> & { settings: Secrets }
+
 /** Adds a key, which is published from now on. @param signsFrom null where that is for later to say */
-export async function storeSigningKey(
+export async function publishKey(
+  { clock, settings: { secretKey } }: KeyContext,
   trx: Db,
   key: SigningKey,
-  { now, signsFrom, secretKey }: { now: Timestamp; signsFrom: Timestamp | null; secretKey: string },
+  signsFrom: Timestamp | null,
 ): Promise<StoredSigningKey> {
+  const now = clock.now()
   const row = {
     kid: key.kid,
     algorithm: key.algorithm,
@@ -24,7 +38,14 @@ export async function storeSigningKey(
     revoked_at: null,
   }
   await insertSigningKey(trx, row)
+  await recordEvent(trx, now, { type: 'key.created', detail: describeKey(key) })
   return row
+}
+
+/** Drops a key that has signed nothing. */
+export async function discardKey({ clock }: KeyContext, trx: Db, key: StoredSigningKey): Promise<void> {
+  await deleteSigningKey(trx, key.kid)
+  await recordEvent(trx, clock.now(), { type: 'key.discarded', detail: describeKey(key) })
 }
 
 /** What is told of a signing key in the audit log. */
@@ -48,6 +69,21 @@ export async function resealSigningKey(
   })
 }
 
+/**
+ * Sees to it that the secrets are those of the keys in use: what is sealed with others no server could open.
+ * @throws StartupError
+ */
+export async function refuseForeignKeys(db: Db, now: Timestamp, secrets: Secrets): Promise<void> {
+  const inUse = (await listSigningKeys(db)).filter((key) => isAccepted(key, now))
+  const foreign = inUse.find((key) => !unsealPrivateJwk(key, secrets))
+  if (foreign) throw foreignKey(foreign.kid)
+}
+
+export const foreignKey = (kid: string): StartupError =>
+  new StartupError(
+    `The signing key ${kid} was sealed with another SECRET_KEY: set that one, or set it as SECRET_KEY_PREVIOUS`,
+  )
+
 /** The private key as a JWK in JSON; undefined when it was sealed with another secret, or altered. */
 export const unsealPrivateJwk = ({ kid, sealed_private_jwk }: StoredSigningKey, secrets: Secrets) =>
   openWithEither(secrets, LABEL, sealed_private_jwk, kid)
@@ -57,7 +93,7 @@ export const toSigningKey = (
   privateJwk: string,
 ): SigningKey => ({
   kid,
-  algorithm: algorithm as SigningKey['algorithm'],
+  algorithm,
   publicJwk: JSON.parse(public_jwk),
   privateJwk: JSON.parse(privateJwk),
 })

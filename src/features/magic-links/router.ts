@@ -104,7 +104,7 @@ export async function magicLinksRouter(app: App, context: Context, limits: Limit
       const { caller, body } = request
       const binding = body.request_token ?? readSignInCookie(request)
       // Without it no code is tried at.
-      await admitProof(limits, { caller, reply }, binding === undefined ? {} : body)
+      await admitProof(limits, { caller, reply }, 'sign-in', binding === undefined ? {} : body)
       const deviceToken = body.device_token ?? readDeviceCookie(request)
       const pair = await signInByMail(context, { proof: toEmailProof(body), binding, deviceToken, caller })
       return deliverSignIn(context, request, reply, pair, transport)

@@ -20,9 +20,9 @@ import {
 import { endUserSessions } from '../sessions/end-sessions.ts'
 import { issueTokens } from '../sessions/issue-tokens.ts'
 import { startSession } from '../sessions/start-session.ts'
-import { markEmailVerified, removePassword } from '../users/email-queries.ts'
+import { lockUserByEmail, markEmailVerified, removePassword } from '../users/email-queries.ts'
 import { emailKey } from '../users/names.ts'
-import { findUser, findUserByEmail } from '../users/queries.ts'
+import { findUser } from '../users/queries.ts'
 
 const BINDING_BYTES = 32
 
@@ -35,9 +35,9 @@ export async function requestSignIn(context: Context, email: string, caller: Cal
   requireMail(context)
   const { db } = context
   const binding = randomBytes(BINDING_BYTES).toString('base64url')
-  const found = await findUserByEmail(db, { key: emailKey(email) })
-  const user = found?.is_active ? found : undefined
   await db.transaction().execute(async (trx) => {
+    const found = await lockUserByEmail(trx, emailKey(email))
+    const user = found?.is_active ? found : undefined
     const address = user?.email ?? email
     const asker = networkOf(caller.ip)
     const token = { kind: 'sign_in', email: address, userId: user?.id, binding, asker } as const

@@ -7,8 +7,8 @@ import type { App } from '../../http/app-type.ts'
 import { MAILBOX_PATH } from './mailbox.ts'
 import { hintPage, listPage, mailboxCsp, mailPage } from './page.ts'
 
-/** What proxies add. */
-const FORWARDING_HEADERS = /^(?:forwarded|via|x-forwarded-.*|x-real-ip|.*-connecting-ip|true-client-ip)$/
+/** Whatever a proxy may add: more than is looked for in every request. */
+const PROXY_HEADERS = /^(?:forwarded|via|x-forwarded-.*|x-real-ip|.*-connecting-ip|true-client-ip)$/
 
 /** Shows a developer the mails of a server on their own machine; there are no such addresses on any other. */
 export async function mailboxRouter(app: App, { mailbox, settings }: Context): Promise<void> {
@@ -50,7 +50,7 @@ export async function mailboxRouter(app: App, { mailbox, settings }: Context): P
 
 function isFromThisMachine(headers: IncomingHttpHeaders): boolean {
   const url = URL.parse(`http://${headers.host}`)
-  const isForwarded = Object.keys(headers).some((name) => FORWARDING_HEADERS.test(name))
+  const isForwarded = Object.keys(headers).some((name) => PROXY_HEADERS.test(name))
   return url !== null && isLoopback(url.hostname) && !isForwarded
 }
 

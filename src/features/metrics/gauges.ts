@@ -4,7 +4,8 @@ import type { Metric } from '../../core/instruments.ts'
 import type { OutboxLoad } from '../email/outbox-queries.ts'
 
 /** What stands somewhere at the moment, and is looked up when it is asked for: nothing here asks the database. */
-export function readGauges({ passwords, database, databaseClock, outbox, clock }: Context): Metric[] {
+export function readGauges(context: Context): Metric[] {
+  const { passwords, database, databaseClock, outbox, feed, clock } = context
   const { running, waiting, refused } = passwords.load()
   const load = database.load()
   const disagreement = databaseClock.disagreementMs() / SECOND
@@ -19,6 +20,14 @@ export function readGauges({ passwords, database, databaseClock, outbox, clock }
     ...(load.connections ? readPool(load.connections) : []),
     {
       ...gauge('postern_clock_disagreement_seconds', 'Between this node and the database', disagreement),
+      aggregator: 'max',
+    },
+    {
+      ...gauge(
+        'postern_revocation_feed_age_seconds',
+        'How long ago all revocations were known',
+        Math.max(0, clock.now() - feed.polledAt()) / SECOND,
+      ),
       aggregator: 'max',
     },
     ...readOutbox(outbox.load(), clock.now()),

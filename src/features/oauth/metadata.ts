@@ -1,5 +1,5 @@
+import { SCOPES } from '../../core/scopes.ts'
 import type { Settings } from '../../core/settings.ts'
-import { SCOPES } from '../service-keys/service-keys.ts'
 
 /** What there is so far, and nothing else (RFC 8414 section 2, OpenID Connect Discovery 1.0 section 3). */
 export function describeServer({ publicUrl, apiPrefix }: Pick<Settings, 'publicUrl' | 'apiPrefix'>) {

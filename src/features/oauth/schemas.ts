@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { Uuid } from '../../http/schemas.ts'
 
 /** Unknown fields are ignored, as RFC 7662 section 2.1 and RFC 7009 section 2.1 have it by way of RFC 6749. */
 export const TokenRequest = Type.Object(
@@ -18,7 +19,6 @@ export const TokenRequest = Type.Object(
 
 const seconds = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, examples: [1_790_000_000] })
 const text = (maxLength: number) => Type.String({ maxLength, examples: ['postern'] })
-const Uuid = Type.String({ format: 'uuid', examples: ['019a1f6e-7c1a-7b7e-8a54-3f1d2c9b0e11'] })
 
 export const Introspection = Type.Object(
   {

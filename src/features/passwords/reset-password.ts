@@ -7,9 +7,9 @@ import { requireMail } from '../email/require-mail.ts'
 import { deleteEmailTokens } from '../email-tokens/queries.ts'
 import { type EmailProof, issueEmailToken, readEmailProof, useEmailToken } from '../email-tokens/tokens.ts'
 import { endUserSessions } from '../sessions/end-sessions.ts'
-import { resetPasswordHash } from '../users/email-queries.ts'
+import { lockUserByEmail, resetPasswordHash } from '../users/email-queries.ts'
 import { emailKey } from '../users/names.ts'
-import { findUser, findUserByEmail } from '../users/queries.ts'
+import { findUser } from '../users/queries.ts'
 import { checkNewPassword } from './policy.ts'
 import { forgetFailures } from './throttle.ts'
 
@@ -20,9 +20,9 @@ import { forgetFailures } from './throttle.ts'
 export async function requestPasswordReset(context: Context, email: string, caller: Caller): Promise<void> {
   requireMail(context)
   const { db, clock } = context
-  const found = await findUserByEmail(db, { key: emailKey(email) })
-  const user = found?.is_active ? found : undefined
   await db.transaction().execute(async (trx) => {
+    const found = await lockUserByEmail(trx, emailKey(email))
+    const user = found?.is_active ? found : undefined
     const address = user?.email ?? email
     const issued = await issueEmailToken(context, trx, {
       kind: 'reset_password',

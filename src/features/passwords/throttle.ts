@@ -44,6 +44,15 @@ export const throttledReauthentication = (
   most: MOST_FAILED_REAUTHENTICATIONS,
 })
 
+/** Wrong passwords of a registration, from who reads its mail: apart from its name, which anybody can make fail. */
+export const throttledRegistration = (
+  { pseudonym }: Pick<Context, 'pseudonym'>,
+  registrationId: string,
+): Throttled => ({
+  key: pseudonym('registration', registrationId),
+  most: MOST_FAILED_REAUTHENTICATIONS,
+})
+
 /**
  * Lets one try through, or none: after some failures in a row there is one try for each delay, and each delay is longer
  * than the one before. Of many at once, one wins.

@@ -4,7 +4,8 @@ import { newId } from '../../core/ids.ts'
 import { invalidField, Problem, serverBusy } from '../../core/problems.ts'
 import { recordEvent } from '../audit/events.ts'
 import { type OwnedToken, refuseWantedBack, useEmailToken } from '../email-tokens/tokens.ts'
-import { forgetGuesses } from '../passwords/throttle.ts'
+import { countFailure, forgetGuesses, throttledRegistration } from '../passwords/throttle.ts'
+import { tryPassword } from '../passwords/try-password.ts'
 import { refuseTaken } from '../users/create-user.ts'
 import { insertUser } from '../users/queries.ts'
 import { endRegistration, findRegistration, type Registration } from './queries.ts'
@@ -15,17 +16,19 @@ type Confirmation = { token: OwnedToken; password: string | undefined; caller: C
  * Begins the account that waited for its address. Whoever reads the mail may be somebody else than who registered: without
  * the password they would make the account of who has it.
  * @throws Problem `email_token_invalid`, `email_token_used`, `validation_failed`, `registration_password_incorrect`,
- *   `server_busy`, and `email_taken` or `username_taken` when somebody else was first
+ *   `too_many_failures`, `server_busy`, and `email_taken` or `username_taken` when somebody else was first
  */
 export async function confirmRegistration(
   context: Context,
   { token, password, caller }: Confirmation,
 ): Promise<void> {
-  const { db, clock, passwords } = context
+  const { db, clock } = context
   const registration = await findRegistration(db, token.owner)
   if (!registration) throw new Problem('email_token_invalid')
   if (password === undefined) throw invalidField('/password', 'is needed: the one that was registered with')
-  if (!(await passwords.verify(registration.password_hash, password))) {
+  const throttled = throttledRegistration(context, registration.id)
+  if (!(await tryPassword(context, { throttled, hash: registration.password_hash, password }))) {
+    await countFailure(context, db, throttled)
     throw new Problem('registration_password_incorrect')
   }
   await db.transaction().execute(async (trx) => {

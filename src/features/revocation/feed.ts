@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Context } from '../../context.ts'
 import type { Timestamp } from '../../core/clock.ts'
-import { findPlace, follows, isSamePlace } from './places.ts'
+import { follows, getEnd, isSamePlace, placeOf } from './places.ts'
 import { publishRevocations } from './publish.ts'
 import { listRevocationsAfter, type Place, type Revocation } from './queries.ts'
 
@@ -13,7 +13,7 @@ const MOST_REMEMBERED = 10_000
 export type Feed = {
   /** Publishes what waits, and reads what is new. */
   poll(): Promise<void>
-  /** When it was last known to be up to date. */
+  /** When it was last known to be up to date; 0 before that has been looked at. */
   polledAt(): Timestamp
   end(): Place
   /** What comes after a place; undefined when that must be looked for in the database. */
@@ -30,8 +30,8 @@ type FeedContext = Pick<Context, 'db' | 'clock'>
 export async function openFeed(context: FeedContext): Promise<Feed> {
   const { db, clock } = context
   const listeners = new Set<() => void>()
-  let end: Place = await findPlace(context)
-  let polledAt = clock.now()
+  let end: Place = await getEnd(db)
+  let polledAt: Timestamp = 0
   let changes = 0
   /** The last ones, without a gap. */
   let recent: Revocation[] = []
@@ -39,7 +39,7 @@ export async function openFeed(context: FeedContext): Promise<Feed> {
   async function poll(): Promise<void> {
     for (;;) {
       const began = clock.now()
-      const found = await findPlace(context)
+      const found = await getEnd(db)
       if (!isSamePlace(found, end)) {
         await read()
         changes += 1
@@ -57,12 +57,12 @@ export async function openFeed(context: FeedContext): Promise<Feed> {
     const last = rows.at(-1)
     if (last && follows(rows, end)) {
       recent = [...recent, ...rows].slice(-MOST_REMEMBERED)
-      end = { seq: last.seq, mark: last.mark }
+      end = placeOf(last)
       return
     }
     // Set back by a restored backup, or this process was away for longer than revocations are kept.
     recent = []
-    end = await findPlace(context)
+    end = await getEnd(db)
   }
 
   return {

@@ -35,12 +35,16 @@ export async function* followFeed(
       beatAt = performance.now()
       yield { kind: 'heartbeat', at: feed.polledAt(), end: place }
     }
-    await waitForChange(feed, isFresh ? beatAt + HEARTBEAT_MS - performance.now() : SECOND, signal)
+    const ms = isFresh ? beatAt + HEARTBEAT_MS - performance.now() : SECOND
+    await waitForChange(feed, { seen, ms, signal })
   }
 }
 
-/** Until there is something new, that time has passed, or the signal comes. */
-function waitForChange(feed: Feed, ms: number, signal: AbortSignal): Promise<void> {
+/** Until there is something new since `seen`, that time has passed, or the signal comes. */
+function waitForChange(
+  feed: Feed,
+  { seen, ms, signal }: { seen: number; ms: number; signal: AbortSignal },
+): Promise<void> {
   return new Promise((resolve) => {
     const end = () => {
       clearTimeout(timer)
@@ -51,7 +55,7 @@ function waitForChange(feed: Feed, ms: number, signal: AbortSignal): Promise<voi
     const timer = setTimeout(end, ms)
     const stopListening = feed.onChange(end)
     signal.addEventListener('abort', end)
-    // It may have come while somebody took the last news.
-    if (signal.aborted) end()
+    // Both may have come while somebody took the last news.
+    if (signal.aborted || feed.changes() !== seen) end()
   })
 }

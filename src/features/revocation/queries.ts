@@ -1,6 +1,5 @@
 import { sql } from 'kysely'
 import type { Timestamp } from '../../core/clock.ts'
-import type { UserId } from '../../core/ids.ts'
 import { adapterOf, prepareRow, prepareRows } from '../../database/compiled.ts'
 import type { Db } from '../../database/tables.ts'
 
@@ -29,34 +28,6 @@ export async function insertRevocations(
   await db
     .insertInto('revocations')
     .values(subjects.map((subject) => ({ subject, kind })))
-    .onConflict((conflict) => conflict.doNothing())
-    .execute()
-}
-
-/**
- * The same for sessions that are about to end together: of one user, or of everyone.
- * @param usedSince those that were not refreshed since have no token that holds
- */
-export async function insertRevocationsOfSessions(
-  db: Db,
-  { userId, usedSince }: { userId?: UserId; usedSince: Timestamp },
-): Promise<void> {
-  await db
-    .insertInto('revocations')
-    .columns(['subject', 'kind'])
-    .expression((eb) =>
-      eb
-        .selectFrom('sessions')
-        .select((session) => [
-          session.cast<string>('id', 'text').as('subject'),
-          sql.lit('session' satisfies RevocationKind).as('kind'),
-        ])
-        .where('revoked_at', 'is', null)
-        .where((session) =>
-          session.or([session('rotated_at', '>', usedSince), session('recovered_at', '>', usedSince)]),
-        )
-        .$if(userId !== undefined, (query) => query.where('user_id', '=', userId as UserId)),
-    )
     .onConflict((conflict) => conflict.doNothing())
     .execute()
 }

@@ -1,5 +1,5 @@
 import type { Context } from '../../context.ts'
-import { findPlace, follows, isSamePlace } from './places.ts'
+import { follows, getEnd, isSamePlace, placeOf } from './places.ts'
 import { listRevocationsAfter, type Place, type Revocation } from './queries.ts'
 
 /** A part of the feed, and the place after it. */
@@ -17,23 +17,18 @@ export async function readFeed(
   place: Place | undefined,
   limit: number,
 ): Promise<FeedPage> {
+  const page = (items: readonly Revocation[], from: Place, isSnapshot = false): FeedPage => ({
+    items,
+    end: placeOf(items.at(-1) ?? from),
+    isSnapshot,
+    hasMore: items.length === limit,
+  })
   const remembered = place && context.feed.after(place)
-  if (place && remembered) return toPage(remembered.slice(0, limit), place, { isSnapshot: false, limit })
+  if (place && remembered) return page(remembered.slice(0, limit), place)
   // First: what is published meanwhile is found by the next look.
-  const end = await findPlace(context)
-  if (place && isSamePlace(place, end)) return toPage([], place, { isSnapshot: false, limit })
+  const end = await getEnd(context.db)
+  if (place && isSamePlace(place, end)) return page([], place)
   const rows = place ? await listRevocationsAfter(context.db, { after: place.seq, limit }) : []
-  if (place && follows(rows, place)) return toPage(rows, place, { isSnapshot: false, limit })
-  const all = await listRevocationsAfter(context.db, { after: 0, limit })
-  return toPage(all, end, { isSnapshot: true, limit })
-}
-
-function toPage(
-  items: readonly Revocation[],
-  place: Place,
-  { isSnapshot, limit }: { isSnapshot: boolean; limit: number },
-): FeedPage {
-  const last = items.at(-1)
-  const end = last ? { seq: last.seq, mark: last.mark } : place
-  return { items, end, isSnapshot, hasMore: items.length === limit }
+  if (place && follows(rows, place)) return page(rows, place)
+  return page(await listRevocationsAfter(context.db, { after: 0, limit }), end, true)
 }

@@ -1,23 +1,20 @@
 import type { Context } from '../../context.ts'
-import { serverBusy } from '../../core/problems.ts'
 import type { App } from '../../http/app-type.ts'
-import { requireScope } from '../../http/dependencies.ts'
+import { hasScope, requireScope } from '../../http/dependencies.ts'
 import { sendEvents, wantsEvents } from '../../http/event-stream.ts'
 import { addressOf, type Limits } from '../../http/limits.ts'
 import { AUTHENTICATION_PROBLEMS, problems, success } from '../../http/schemas.ts'
 import { listRevocations } from './list-revocations.ts'
+import { createStreams } from './open-streams.ts'
 import { RevocationPage, RevocationQuery } from './schemas.ts'
 import { streamRevocations } from './stream-revocations.ts'
 
-/** Each takes a connection, and little more. */
-const MOST_STREAMS = 1000
+const SCOPE = 'revocations:read'
 
 export async function revocationRouter(app: App, context: Context, limits: Limits): Promise<void> {
-  const streams = new Set<AbortController>()
+  const streams = createStreams(context)
   // Those who follow would be waited for: they go on at another node.
-  app.addHook('preClose', async () => {
-    for (const stream of streams) stream.abort()
-  })
+  app.addHook('preClose', async () => streams.close())
 
   app.get(
     '/revocations',
@@ -44,20 +41,15 @@ export async function revocationRouter(app: App, context: Context, limits: Limit
     },
     async (request, reply) => {
       const { caller, headers, query } = request
-      await limits.take({ caller, reply }, 'introspect-address', [addressOf(caller)])
-      const mayRead = () => requireScope(context, request, 'revocations:read')
-      await mayRead()
+      await limits.take({ caller, reply }, 'revocations-address', [addressOf(caller)])
+      await requireScope(context, request, SCOPE)
       if (!wantsEvents(request)) return listRevocations(context, query)
-      if (streams.size >= MOST_STREAMS) throw serverBusy()
-      const stream = new AbortController()
-      streams.add(stream)
+      const stream = streams.open()
       const lastId = headers['last-event-id']
       const after = typeof lastId === 'string' ? lastId : query.after
-      const events = streamRevocations(context, { after, signal: stream.signal, stillMayRead: mayRead })
-      return sendEvents(reply, events, () => {
-        stream.abort()
-        streams.delete(stream)
-      }) as never
+      const mayRead = () => hasScope(context, request, SCOPE)
+      const events = streamRevocations(context, { after, signal: stream.signal, mayRead })
+      return sendEvents(reply, events, stream) as never
     },
   )
 }

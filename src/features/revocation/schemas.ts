@@ -1,9 +1,10 @@
 import { Type } from 'typebox'
+import { CURSOR } from './places.ts'
 
 const EXAMPLE_CURSOR = '4711.kJ0W2o0bq7y'
 
 const Cursor = Type.String({
-  pattern: '^(0|[1-9]\\d{0,15})\\.[\\w-]{1,32}$',
+  pattern: CURSOR.source,
   maxLength: 50,
   description: 'A place in the feed: send it as `after` to go on from there',
   examples: [EXAMPLE_CURSOR],

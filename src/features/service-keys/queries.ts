@@ -18,7 +18,7 @@ export function listServiceKeys(db: Db): Promise<StoredServiceKey[]> {
 export const findServiceKey = prepareRow((db, key: { hash: string }) =>
   db
     .selectFrom('service_keys')
-    .select(['id', 'name', 'scope', 'used_at'])
+    .select(['id', 'scope', 'used_at'])
     .where('secret_hash', '=', key.hash)
     .where('revoked_at', 'is', null),
 )

@@ -1,20 +1,11 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { Context, OperatorContext } from '../../context.ts'
 import { HOUR } from '../../core/clock.ts'
 import { newId } from '../../core/ids.ts'
+import type { Scope } from '../../core/scopes.ts'
+import { hashSecret } from '../../core/security/secrets.ts'
 import { recordEvent } from '../audit/events.ts'
-import {
-  findServiceKey,
-  insertServiceKey,
-  listServiceKeys,
-  markServiceKeyUsed,
-  revokeServiceKey,
-  type StoredServiceKey,
-} from './queries.ts'
-
-/** What a service may be let in for. */
-export const SCOPES = ['revocations:read', 'tokens:introspect'] as const
-export type Scope = (typeof SCOPES)[number]
+import { findServiceKey, insertServiceKey, markServiceKeyUsed, revokeServiceKey } from './queries.ts'
 
 /** Programs that look for leaked secrets know it by this. */
 const PREFIX = 'postern_sk_'
@@ -37,15 +28,13 @@ export async function createServiceKey(
   const scope = [...new Set(scopes)].sort().join(' ')
   await db.transaction().execute(async (trx) => {
     const now = clock.now()
-    const key = { id, name, secret_hash: sha256(secret), scope, created_at: now }
+    const key = { id, name, secret_hash: hashSecret(secret), scope, created_at: now }
     await insertServiceKey(trx, { ...key, used_at: null, revoked_at: null })
     const detail = { use: 'service', id, name, scope }
     await recordEvent(trx, now, { type: 'key.created', detail })
   })
   return { id, secret }
 }
-
-export const getServiceKeys = ({ db }: Operator): Promise<StoredServiceKey[]> => listServiceKeys(db)
 
 /** False when there is none of that id, or it was revoked before. */
 export function endServiceKey({ db, clock }: Operator, id: string): Promise<boolean> {
@@ -60,18 +49,16 @@ export function endServiceKey({ db, clock }: Operator, id: string): Promise<bool
 /** Whether a bearer token has the form of a service key: no JWT has. */
 export const isServiceKey = (token: string): boolean => token.startsWith(PREFIX)
 
-/** What a service key opens; undefined when it is none, or was revoked. */
+/** The scope of a service key; undefined when it is none, or was revoked. */
 export async function readServiceKey(
   { db, clock }: Pick<Context, 'db' | 'clock'>,
   secret: string,
-): Promise<{ id: string; scope: string } | undefined> {
-  const key = await findServiceKey(db, { hash: sha256(secret) })
+): Promise<string | undefined> {
+  const key = await findServiceKey(db, { hash: hashSecret(secret) })
   if (!key) return undefined
   const now = clock.now()
   if (key.used_at === null || now - key.used_at >= USE_RECORDED_EVERY_MS) {
     await markServiceKeyUsed(db, key.id, now)
   }
-  return key
+  return key.scope
 }
-
-const sha256 = (text: string): string => createHash('sha256').update(text).digest('base64url')

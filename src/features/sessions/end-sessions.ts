@@ -5,8 +5,7 @@ import { Problem } from '../../core/problems.ts'
 import type { Db } from '../../database/tables.ts'
 import { recordEvent } from '../audit/events.ts'
 import { deleteAllEmailTokens } from '../email-tokens/queries.ts'
-import { LONGEST_USE_MS } from '../revocation/lifetime.ts'
-import { insertRevocationsOfSessions } from '../revocation/queries.ts'
+import { revokeAllKeys } from '../keys/revoke-keys.ts'
 import { recordSessionsEnded } from './ended-events.ts'
 import {
   advanceAllSessionEpochs,
@@ -77,15 +76,18 @@ export function endSessionsForOperator(
     .execute((trx) => endUserSessions(context, trx, { userId, reason: 'ended_by_operator' }))
 }
 
-/** Ends every session of everyone, and every sign-in that is under way, however many there are. */
+/**
+ * Ends every session of everyone, and every sign-in that is under way, however many there are. No key goes on, either: after
+ * a restored backup there are tokens of sessions that the database knows nothing of.
+ */
 export function endAllSessions({ database, clock }: Pick<Context, 'database' | 'clock'>): Promise<number> {
   return database.runAlone(async (trx) => {
     const now = clock.now()
     await advanceAllSessionEpochs(trx)
     // After a restored backup, what was used since could be used once more.
     await deleteAllEmailTokens(trx)
-    await insertRevocationsOfSessions(trx, { usedSince: now - LONGEST_USE_MS })
     const count = await revokeAllSessions(trx, 'ended_by_operator', now)
+    await revokeAllKeys(trx, now)
     await recordEvent(trx, now, { type: 'sessions.ended', detail: { reason: 'ended_by_operator', count } })
     return count
   })

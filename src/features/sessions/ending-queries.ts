@@ -74,6 +74,21 @@ export async function revokeUserSessions(
   return rows.map(({ id }) => id)
 }
 
+/** Locks a user's live sessions until the transaction ends: none is refreshed meanwhile, or ends. */
+export async function lockLiveSessions(
+  db: Db,
+  { userId, ...liveness }: Liveness & { userId: UserId },
+): Promise<SessionId[]> {
+  const rows = await db
+    .selectFrom('sessions')
+    .select('id')
+    .where('user_id', '=', userId)
+    .where(isAlive(liveness))
+    .forUpdate()
+    .execute()
+  return rows.map(({ id }) => id)
+}
+
 /** Ends every session there is. */
 export async function revokeAllSessions(db: Db, reason: EndReason, now: Timestamp): Promise<number> {
   const result = await db

@@ -101,6 +101,7 @@ export async function undoEmailChange(context: Context, link: string, caller: Ca
       await useEmailToken(context, trx, token)
       const { email } = token
       const key = emailKey(email)
+      const before = await findUser(trx, token.owner)
       const user = await replaceEmail(trx, { id: token.owner, email, key, now })
       if (!user) throw new Problem('email_token_invalid')
       await removePassword(trx, user.id)
@@ -112,8 +113,15 @@ export async function undoEmailChange(context: Context, link: string, caller: Ca
       const issued = await issueEmailToken(context, trx, { kind: 'reset_password', email, userId: user.id })
       const data = proofOf(context, 'email_restored', issued)
       await mailTo(context, trx, user, { kind: 'email_restored', data }, caller)
+      if (before?.email_key !== key) await tellOfUndo(context, trx, before)
     }),
   )
+}
+
+/** To the address that loses the account, and cannot undo that again. The language of who undid it may be another. */
+async function tellOfUndo(context: Context, trx: Db, before: User | undefined): Promise<void> {
+  if (!before?.email_verified_at || isTurnedOff(context.settings, 'email_changed')) return
+  await mailTo(context, trx, before, { kind: 'email_change_undone', data: {} })
 }
 
 /** Somebody else may have come to have the address. */

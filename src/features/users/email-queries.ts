@@ -67,6 +67,11 @@ export async function removePassword(db: Db, id: UserId): Promise<void> {
   await db.updateTable('users').set({ password_hash: null, bcrypt_cost: null }).where('id', '=', id).execute()
 }
 
+/** Who has an address; keeps others from changing or deleting them until the transaction ends. */
+export function lockUserByEmail(db: Db, key: Key): Promise<User | undefined> {
+  return db.selectFrom('users').selectAll().where('email_key', '=', key).forNoKeyUpdate().executeTakeFirst()
+}
+
 /** Keeps others from changing a user until the transaction ends. */
 export async function lockUserRow(db: Db, id: UserId): Promise<void> {
   await db.selectFrom('users').select('id').where('id', '=', id).forNoKeyUpdate().execute()

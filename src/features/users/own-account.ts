@@ -10,19 +10,14 @@ import { deedOf, mailTo } from '../email/mail-to.ts'
 import { type AdmitMail, canMail } from '../email/require-mail.ts'
 import { deleteEmailTokens } from '../email-tokens/queries.ts'
 import { refuseWantedBack } from '../email-tokens/tokens.ts'
-import { deleteFailures, findFailures, releaseTry } from '../passwords/failure-queries.ts'
 import { checkNewPassword } from '../passwords/policy.ts'
-import {
-  admitTry,
-  countFailure,
-  forgetFailures,
-  forgetGuesses,
-  throttledReauthentication,
-} from '../passwords/throttle.ts'
-import { LONGEST_USE_MS } from '../revocation/lifetime.ts'
-import { insertRevocationsOfSessions } from '../revocation/queries.ts'
+import { forgetFailures, forgetGuesses } from '../passwords/throttle.ts'
+import { verifyCurrentPassword } from '../passwords/try-password.ts'
+import { insertRevocations } from '../revocation/queries.ts'
 import { type Authenticated, getStandingSession } from '../sessions/authenticate.ts'
 import { endUserSessions } from '../sessions/end-sessions.ts'
+import { lockLiveSessions } from '../sessions/ending-queries.ts'
+import { livenessAt } from '../sessions/liveness.ts'
 import { requestEmailChange } from './change-email.ts'
 import { refuseTaken } from './create-user.ts'
 import { lockUserRow } from './email-queries.ts'
@@ -68,7 +63,8 @@ export async function updateOwnAccount(
     requireCurrentPassword(changes)
     const pendingEmail = emailToConfirm(context, current, changes)
     const columns = await changedColumns(context, current, changes, pendingEmail)
-    if (!columns && !pendingEmail) return { user: current, pendingEmail }
+    const keepsEmail = changes.email !== undefined && pendingEmail === undefined
+    if (!columns && !pendingEmail && !keepsEmail) return { user: current, pendingEmail }
     const guard = await prove(context, current, changes, caller)
     await refuseTakenByOthers(context, current, { email: pendingEmail, ...columns })
     if (pendingEmail !== undefined) await admitMail(pendingEmail)
@@ -76,7 +72,8 @@ export async function updateOwnAccount(
       columns.password_hash = await context.passwords.hash(changes.password)
       columns.bcrypt_cost = null
     }
-    const updated = await storeChanges(context, current, guard, { columns, pendingEmail }, caller)
+    const stored = { columns, pendingEmail, keepsEmail }
+    const updated = await storeChanges(context, current, guard, stored, caller)
     if (updated) return { user: updated, pendingEmail }
     current = await getStandingSession(context, current.session_id, current.id)
   }
@@ -93,16 +90,15 @@ export async function deleteOwnAccount(
 ): Promise<void> {
   const verifiedHash = await verifyCurrentPassword(context, current, currentPassword, caller)
   const guard = { userId: current.id, sessionId: current.session_id, verifiedHash }
-  const isDeleted = await context.db.transaction().execute(async (trx) => {
+  await context.db.transaction().execute(async (trx) => {
     // What is gone afterwards cannot be named any more; nor does a sign-in come between.
     await lockUserRow(trx, current.id)
-    const usedSince = context.clock.now() - LONGEST_USE_MS
-    await insertRevocationsOfSessions(trx, { userId: current.id, usedSince })
-    if (!(await deleteOwnUser(trx, guard))) return false
+    const sessionIds = await lockLiveSessions(trx, { ...livenessAt(context), userId: current.id })
+    await insertRevocations(trx, 'session', sessionIds)
+    // Whatever is thrown here takes the revocations back.
+    if (!(await deleteOwnUser(trx, guard))) throw new Problem('access_token_invalid')
     await recordEvent(trx, context.clock.now(), { type: 'user.deleted', userId: current.id, caller })
-    return true
   })
-  if (!isDeleted) throw new Problem('access_token_invalid')
 }
 
 /** A new address, where its owner has to show first that it is theirs; one that differs in the case of ASCII alone is the same. */
@@ -164,34 +160,6 @@ async function prove(
   return { ...guard, verifiedHash: undefined }
 }
 
-/** @returns the hash that matched */
-async function verifyCurrentPassword(
-  context: Context,
-  current: Authenticated,
-  password: string,
-  caller: Caller,
-): Promise<string> {
-  const { db, clock, passwords } = context
-  const { id: userId, session_id: sessionId, password_hash: hash } = current
-  const throttled = throttledReauthentication(context, userId)
-  const [failures] = await findFailures(db, [throttled.key])
-  const claim = await admitTry(context, throttled, failures)
-  const matches = await passwords.verify(hash, password).catch(async (error) => {
-    if (claim) await releaseTry(db, claim, clock.now())
-    throw error
-  })
-  if (matches && hash !== null) {
-    if (failures) await deleteFailures(db, [throttled.key])
-    return hash
-  }
-  await db.transaction().execute(async (trx) => {
-    await countFailure(context, trx, throttled)
-    const event = { type: 'user.reauthentication_failed', userId, sessionId, caller } as const
-    await recordEvent(trx, clock.now(), event)
-  })
-  throw new Problem('current_password_incorrect')
-}
-
 /** @throws Problem `username_taken`, `email_taken` */
 async function refuseTakenByOthers(
   context: Context,
@@ -215,7 +183,13 @@ async function storeChanges(
   {
     columns = {},
     pendingEmail,
-  }: { columns: Updateable<UsersTable> | undefined; pendingEmail: string | undefined },
+    keepsEmail,
+  }: {
+    columns: Updateable<UsersTable> | undefined
+    pendingEmail: string | undefined
+    /** Whether the address is named, and none has to be confirmed. */
+    keepsEmail: boolean
+  },
   caller: Caller,
 ): Promise<User | undefined> {
   const { id: userId, session_id: sessionId } = current
@@ -243,6 +217,8 @@ async function storeChanges(
         const data = deedOf(context, caller)
         await mailTo(context, trx, updated, { kind: 'username_changed', data }, caller)
       }
+      // One that was mistyped before is not to be confirmed any more.
+      if (keepsEmail) await deleteEmailTokens(trx, userId, ['change_email'])
       if (pendingEmail !== undefined) {
         await requestEmailChange(context, trx, updated, { email: pendingEmail, caller })
       }

@@ -37,7 +37,7 @@ export async function usersRouter(app: App, context: Context, limits: Limits): P
     tags: ['users'],
     summary: 'Change your username, e-mail address or password',
     description:
-      'A new password needs `current_password` and ends every other session. A new address needs it too, unless you signed in within the last 5 minutes, and counts once it is confirmed by the mail that is sent there: until then it is `pending_email` of the answer. Fields left out stay as they are.',
+      'A new password needs `current_password` and ends every other session. A new address needs it too, unless you signed in within the last 5 minutes, and counts once it is confirmed by the mail that is sent there: until then it is `pending_email` of the answer, and naming the present address takes it back. Fields left out stay as they are.',
     security: [{ bearer: [] }],
     body: UpdateUserRequest,
     response: {

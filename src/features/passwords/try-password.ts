@@ -1,0 +1,50 @@
+import type { Context } from '../../context.ts'
+import type { Caller } from '../../core/caller.ts'
+import type { SessionId } from '../../core/ids.ts'
+import { Problem } from '../../core/problems.ts'
+import type { User } from '../../database/tables.ts'
+import { recordEvent } from '../audit/events.ts'
+import { deleteFailures, findFailures, releaseTry } from './failure-queries.ts'
+import { admitTry, countFailure, type Throttled, throttledReauthentication } from './throttle.ts'
+
+/**
+ * Looks at a password when its time has come. A right one ends the row of failures; a wrong one is for the caller to count.
+ * @throws Problem `too_many_failures`, `server_busy`
+ */
+export async function tryPassword(
+  context: Context,
+  { throttled, hash, password }: { throttled: Throttled; hash: string | null; password: string },
+): Promise<boolean> {
+  const { db, clock, passwords } = context
+  const [failures] = await findFailures(db, [throttled.key])
+  const claim = await admitTry(context, throttled, failures)
+  const matches = await passwords.verify(hash, password).catch(async (error) => {
+    if (claim) await releaseTry(db, claim, clock.now())
+    throw error
+  })
+  if (matches && failures) await deleteFailures(db, [throttled.key])
+  return matches
+}
+
+/**
+ * Asks for the password of an account before something that neither an access token nor the mail of an address should be
+ * enough for.
+ * @returns the hash that matched
+ * @throws Problem `current_password_incorrect`, `too_many_failures`, `server_busy`
+ */
+export async function verifyCurrentPassword(
+  context: Context,
+  account: Pick<User, 'id' | 'password_hash'> & { session_id?: SessionId },
+  password: string,
+  caller: Caller,
+): Promise<string> {
+  const { id: userId, session_id: sessionId, password_hash: hash } = account
+  const throttled = throttledReauthentication(context, userId)
+  if ((await tryPassword(context, { throttled, hash, password })) && hash !== null) return hash
+  await context.db.transaction().execute(async (trx) => {
+    await countFailure(context, trx, throttled)
+    const event = { type: 'user.reauthentication_failed', userId, sessionId, caller } as const
+    await recordEvent(trx, context.clock.now(), event)
+  })
+  throw new Problem('current_password_incorrect')
+}
