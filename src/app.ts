@@ -12,6 +12,7 @@ import { magicLinksRouter } from './features/magic-links/router.ts'
 import { mailboxRouter } from './features/mailbox/router.ts'
 import { metricsRouter } from './features/metrics/router.ts'
 import { discoveryRouter, oauthRouter } from './features/oauth/router.ts'
+import { passwordsRouter } from './features/passwords/router.ts'
 import { revocationRouter } from './features/revocation/router.ts'
 import { sessionsRouter } from './features/sessions/router.ts'
 import { usersRouter } from './features/users/router.ts'
@@ -85,6 +86,7 @@ export async function createApp(context: Context, loggerInstance: FastifyBaseLog
     async (api: App) => {
       await api.register((scope: App) => authRouter(scope, context, limits))
       await api.register((scope: App) => emailRouter(scope, context, limits))
+      await api.register((scope: App) => passwordsRouter(scope, context, limits))
       await api.register((scope: App) => magicLinksRouter(scope, context, limits))
       await api.register((scope: App) => usersRouter(scope, context, limits))
       await api.register((scope: App) => sessionsRouter(scope, context))

@@ -432,7 +432,7 @@ test('429: what was known holds on, and the next try is after 10 seconds', async
   await issuer.connection(1)
 })
 
-test('tries follow at growing distances, never more than 10 seconds, while the server is away', async (t) => {
+test('tries go on, never more than 10 seconds apart, while the server is away', async (t) => {
   const time = movableTime(t)
   const issuer = await startIssuer(t)
   await issuer.stop()

@@ -83,6 +83,30 @@ app.get('/', { onRequest: [authenticate(verifier), requireScope('a')] }, async (
 export {}
 `
 
+const USE_EXPRESS = `
+import { createVerifier } from '@postern/verify'
+import { authenticate, requireScope } from '@postern/verify/express'
+import express from 'express'
+
+const verifier = createVerifier({ issuer: 'https://auth.example.com', revocations: false })
+const app = express()
+app.use(authenticate(verifier, { scope: 'a' }))
+app.get('/', authenticate(verifier), requireScope('a'), (_req, res) => void res.json({}))
+export {}
+`
+
+const USE_HONO = `
+import { type AccessClaims, createVerifier } from '@postern/verify'
+import { authenticate, requireScope } from '@postern/verify/hono'
+import { Hono } from 'hono'
+
+const verifier = createVerifier({ issuer: 'https://auth.example.com', revocations: false })
+const app = new Hono<{ Variables: { claims: AccessClaims } }>()
+app.use(authenticate(verifier, { scope: 'a' }))
+app.get('/', requireScope('a'), (c) => c.json({ user: c.get('claims').sub }))
+export default app
+`
+
 test('the tarball holds what is needed, and nothing else', async () => {
   const sources = project.files.filter((path) => !/^dist\/[a-z0-9-]+\.(js|d\.ts)$/.test(path))
   assert.deepEqual(sources.sort(), ['LICENSE', 'README.md', 'package.json'])
@@ -141,8 +165,14 @@ for (const [resolution, how] of Object.entries(RESOLUTIONS)) {
     })
   }
 
-  test(`its types fit those of Fastify with ${resolution}`, async () => {
-    const options = { ...STRICT, ...how, ...PLATFORMS.node, skipLibCheck: true }
-    assert.equal(await checkTypes(project, `use-fastify-${resolution}`, USE_FASTIFY, options), '')
-  })
+  for (const [framework, program] of Object.entries({
+    fastify: USE_FASTIFY,
+    express: USE_EXPRESS,
+    hono: USE_HONO,
+  })) {
+    test(`its types fit those of ${framework} with ${resolution}`, async () => {
+      const options = { ...STRICT, ...how, ...PLATFORMS.node, skipLibCheck: true }
+      assert.equal(await checkTypes(project, `use-${framework}-${resolution}`, program, options), '')
+    })
+  }
 }

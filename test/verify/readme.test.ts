@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
 import { after, before, type TestContext, test } from 'node:test'
+import { findFreePort } from '../support/postgres.ts'
 import { installPackage, type Project, runProgram } from './support/installed-package.ts'
 import { type Issuer, SERVICE_KEY, startIssuer } from './support/issuer.ts'
 import { until } from './support/until.ts'
@@ -22,9 +20,6 @@ before(async () => {
   project = await installPackage()
 })
 after(() => rm(dirname(project.folder), { recursive: true, force: true }))
-
-const isInstalled = (name: string) => existsSync(resolve(import.meta.dirname, '../../node_modules', name))
-const unless = (name: string) => (isInstalled(name) ? false : `${name} is not installed`)
 
 /** An issuer whose feed has nothing to tell. */
 async function startQuietIssuer(t: TestContext): Promise<Issuer> {
@@ -46,15 +41,6 @@ function programFor(name: string, issuer: Issuer, port: number): string {
   return program.replace('https://auth.example.com', issuer.url).replaceAll('3000', String(port))
 }
 
-function freePort(): Promise<number> {
-  const { promise, resolve: found } = Promise.withResolvers<number>()
-  const server = createServer().listen(0, '127.0.0.1', () => {
-    const { port } = server.address() as AddressInfo
-    server.close(() => found(port))
-  })
-  return promise
-}
-
 function start(t: TestContext, file: string): ChildProcess {
   const child = spawn(process.execPath, [file], {
     cwd: project.folder,
@@ -66,10 +52,9 @@ function start(t: TestContext, file: string): ChildProcess {
 }
 
 for (const name of ['fastify', 'express', 'node']) {
-  const skip = name === 'node' ? false : unless(name)
-  test(`README: the program for ${name} works as it stands`, { skip }, async (t) => {
+  test(`README: the program for ${name} works as it stands`, async (t) => {
     const issuer = await startQuietIssuer(t)
-    const port = await freePort()
+    const port = await findFreePort()
     const file = join(project.folder, `${name}.js`)
     await writeFile(file, programFor(name, issuer, port))
     start(t, file)
@@ -90,8 +75,7 @@ for (const name of ['fastify', 'express', 'node']) {
 }
 
 for (const name of ['hono', 'web']) {
-  const skip = name === 'web' ? false : unless(name)
-  test(`README: the program for ${name} works as it stands`, { skip }, async (t) => {
+  test(`README: the program for ${name} works as it stands`, async (t) => {
     const issuer = await startQuietIssuer(t)
     const requests = `
       const call = (token) => api.fetch(new Request('http://localhost/me', { headers: { authorization: token } }))

@@ -5,46 +5,24 @@ import { acceptForms } from '../../http/body-parsers.ts'
 import { currentUser } from '../../http/dependencies.ts'
 import type { Limits } from '../../http/limits.ts'
 import { admitMailFrom, admitProof } from '../../http/mail-limits.ts'
-import {
-  AUTHENTICATION_PROBLEMS,
-  FORM_OR_JSON,
-  INPUT_PROBLEMS,
-  NoContent,
-  problems,
-  success,
-} from '../../http/schemas.ts'
-import { requestPasswordReset, resetPassword } from '../passwords/reset-password.ts'
+import { AUTHENTICATION_PROBLEMS, FORM_OR_JSON, NoContent, problems, success } from '../../http/schemas.ts'
 import { undoEmailChange } from '../users/change-email.ts'
 import { checkEmail } from '../users/names.ts'
 import { toEmailProof } from './email-proof.ts'
 import {
-  Accepted,
+  ASKING_PROBLEMS,
+  accepted,
+  BRINGING_PROBLEMS,
   EmailRequest,
-  ResetPasswordRequest,
   UndoEmailChangeRequest,
   VerifiedEmail,
   VerifyEmailRequest,
 } from './schemas.ts'
 import { resendVerification, verifyEmail } from './verify-email.ts'
 
-const ASKING_PROBLEMS = [
-  ...INPUT_PROBLEMS,
-  'too_many_requests',
-  'email_unavailable',
-  'database_unavailable',
-] as const
-const BRINGING_PROBLEMS = [
-  ...INPUT_PROBLEMS,
-  'email_token_invalid',
-  'email_token_used',
-  'too_many_requests',
-  'database_unavailable',
-] as const
-
-/** What is done with what came by mail. Asking is answered with 202 whether or not anybody has the address. */
+/** Verifies addresses, and takes changes back. Asking is answered with 202 whether or not anybody has the address. */
 export async function emailRouter(app: App, context: Context, limits: Limits): Promise<void> {
   await acceptForms(app)
-  const accepted = success(Accepted, 'Answered alike whether or not an account has the address')
 
   app.post(
     '/auth/verify-email',
@@ -103,53 +81,6 @@ export async function emailRouter(app: App, context: Context, limits: Limits): P
       return reply
         .code(202)
         .send({ detail: 'If this address waits to be verified, a mail is on its way to it' })
-    },
-  )
-
-  app.post(
-    '/auth/forgot-password',
-    {
-      schema: {
-        operationId: 'requestPasswordReset',
-        tags: ['email'],
-        consumes: FORM_OR_JSON,
-        summary: 'Ask for a mail that sets a new password',
-        description: 'A link and a code, good for an hour. Those that were sent before end.',
-        body: EmailRequest,
-        response: { 202: accepted, ...problems(...ASKING_PROBLEMS) },
-      },
-    },
-    async (request, reply) => {
-      const { caller } = request
-      const email = checkEmail(request.body.email)
-      await admitMailFrom(limits, { caller, reply }, 'reset', email)
-      await requestPasswordReset(context, email, caller)
-      return reply.code(202).send({ detail: 'If an account has this address, a mail is on its way to it' })
-    },
-  )
-
-  app.post(
-    '/auth/reset-password',
-    {
-      schema: {
-        operationId: 'resetPassword',
-        tags: ['email'],
-        consumes: FORM_OR_JSON,
-        summary: 'Set a new password by what was sent to the address',
-        description:
-          'Send the token of the link, or the address and the code. Every session ends. What is refused as a password leaves link and code as they were.',
-        body: ResetPasswordRequest,
-        response: {
-          204: success(NoContent, 'The new password counts from now on'),
-          ...problems(...BRINGING_PROBLEMS, 'server_busy'),
-        },
-      },
-    },
-    async (request, reply) => {
-      const { caller, body } = request
-      await admitProof(limits, { caller, reply }, 'account', body)
-      await resetPassword(context, { proof: toEmailProof(body), password: body.new_password, caller })
-      return reply.code(204).send(null)
     },
   )
 

@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { INPUT_PROBLEMS, success } from '../../http/schemas.ts'
 import { EmailField, NewPasswordField, PasswordField } from '../users/schemas.ts'
 
 export const TokenField = Type.String({
@@ -77,3 +78,21 @@ export const Accepted = Type.Object(
   },
   { title: 'Accepted' },
 )
+
+/** Of what answers 202 whether or not anybody has the address. */
+export const accepted = success(Accepted, 'Answered alike whether or not an account has the address')
+export const ASKING_PROBLEMS = [
+  ...INPUT_PROBLEMS,
+  'too_many_requests',
+  'email_unavailable',
+  'database_unavailable',
+] as const
+
+/** Of what takes a link or a code. */
+export const BRINGING_PROBLEMS = [
+  ...INPUT_PROBLEMS,
+  'email_token_invalid',
+  'email_token_used',
+  'too_many_requests',
+  'database_unavailable',
+] as const

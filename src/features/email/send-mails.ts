@@ -1,19 +1,8 @@
-import { randomInt } from 'node:crypto'
-import type { Context } from '../../context.ts'
-import { DAY, HOUR, MINUTE, SECOND, type Timestamp } from '../../core/clock.ts'
-import { recordEvent } from '../audit/events.ts'
-import { mailboxUrl } from '../mailbox/mailbox.ts'
+import { MINUTE, SECOND, type Timestamp } from '../../core/clock.ts'
 import type { Content, Delivery } from './letter.ts'
 import type { Mail } from './mails.ts'
-import {
-  type ClaimedMail,
-  claimMails,
-  deferMail,
-  deleteMails,
-  findDueMail,
-  giveUpMail,
-  releaseMails,
-} from './outbox-queries.ts'
+import { type ClaimedMail, claimMails, findDueMail, releaseMails } from './outbox-queries.ts'
+import { type Batch, doubled, ids, jitter, type Log, type Sending, settle, sortOut } from './settle-mails.ts'
 import { CONNECTIONS, SEND_WITHIN_MS } from './smtp.ts'
 
 /** Few, so that nodes share them, and none is taken for longer than it takes to send. */
@@ -22,10 +11,6 @@ const BATCH = 4 * CONNECTIONS
 const BEGIN_WITHIN_MS = 30 * SECOND
 /** No try goes on for longer: whoever crashes leaves the mail to be taken again then. */
 const TAKEN_FOR_MS = BEGIN_WITHIN_MS + SEND_WITHIN_MS + 30 * SECOND
-
-const TRIED_FOR_MS = DAY
-const FIRST_DELAY_MS = 30 * SECOND
-const LONGEST_DELAY_MS = HOUR
 
 /** How long a server that cannot be used is left alone: so no more than one mail a time learns that it is so still. */
 const FIRST_REST_MS = 5 * SECOND
@@ -36,10 +21,6 @@ const STOP_WITHIN_MS = 2 * SECOND
 
 /** Gives the mail in a language. */
 export type Render = (mail: Mail, locale: string) => Content
-
-type Log = Record<'info' | 'warn', (fields: object, message: string) => void>
-type Sending = Pick<Context, 'db' | 'clock' | 'settings' | 'outbox' | 'mailer' | 'mailbox' | 'metrics'>
-type Batch = { mails: ClaimedMail[]; until: Timestamp }
 
 /**
  * Gives a function that sends what is due, whichever node has queued it: at least once, and twice only where a process ends,
@@ -55,7 +36,6 @@ export function createMailSender(
   /** How often in a row the server could not be used. */
   let failures = 0
   let restsUntil: Timestamp = 0
-  let isFailing = false
 
   async function sendDue(signal: AbortSignal): Promise<void> {
     while (!signal.aborted && clock.now() >= restsUntil) {
@@ -124,76 +104,8 @@ export function createMailSender(
     log.warn({ error: fault }, 'the mail server cannot be used; mails wait, and are tried again')
   }
 
-  return async (signal) => {
-    try {
-      await sendDue(signal)
-      isFailing = false
-    } catch (err) {
-      if (!isFailing)
-        log.warn({ err }, 'mails cannot be taken from the outbox; it is tried again every second')
-      isFailing = true
-    }
-  }
+  return sendDue
 }
-
-/** Drops what is for nobody, and gives up what is too old; gives the rest. */
-async function sortOut(context: Sending, log: Log, { mails, until }: Batch): Promise<ClaimedMail[]> {
-  const { db, clock } = context
-  const forNobody = mails.filter(({ recipient }) => recipient === null)
-  if (forNobody.length > 0) await deleteMails(db, ids(forNobody))
-  const oldest = clock.now() - TRIED_FOR_MS
-  const isTooOld = ({ created_at }: ClaimedMail) => created_at <= oldest
-  const others = mails.filter(({ recipient }) => recipient !== null)
-  for (const mail of others.filter(isTooOld)) {
-    // To be taken was no try.
-    const untried = { ...mail, attempts: mail.attempts - 1 }
-    await giveUp(context, log, { mail: untried, until }, mail.last_error ?? 'EXPIRED')
-  }
-  return others.filter((mail) => !isTooOld(mail))
-}
-
-type Taken = { mail: ClaimedMail; until: Timestamp }
-
-async function settle(context: Sending, log: Log, taken: Taken, delivery: Delivery): Promise<void> {
-  const { db, clock, metrics, mailbox, settings } = context
-  const { id, kind, attempts, created_at } = taken.mail
-  if (delivery.outcome === 'refused') return giveUp(context, log, taken, delivery.code)
-  if (delivery.outcome === 'accepted') {
-    await deleteMails(db, [id])
-    metrics.mail(kind, 'sent')
-    if (mailbox) log.info({ mail: id, kind }, `a mail is shown at ${mailboxUrl(settings, mailbox, id)}`)
-    return
-  }
-  const delay = jitter(doubled(FIRST_DELAY_MS, attempts, LONGEST_DELAY_MS))
-  const next = Math.min(clock.now() + delay, created_at + TRIED_FOR_MS)
-  await deferMail(db, { id, until: taken.until }, { next_attempt_at: next, last_error: delivery.code })
-  metrics.mail(kind, 'retried')
-  log.info({ mail: id, kind, attempts, error: delivery.code }, 'a mail was not sent; it is tried again')
-}
-
-async function giveUp(context: Sending, log: Log, { mail, until }: Taken, error: string): Promise<void> {
-  const { db, clock, metrics } = context
-  const { id, kind, attempts, user_id: userId } = mail
-  const now = clock.now()
-  const hasGivenUp = await db.transaction().execute(async (trx) => {
-    const isOurs = await giveUpMail(trx, { id, until }, { attempts, gave_up_at: now, last_error: error })
-    const detail = { mail: id, kind, attempts, error }
-    if (isOurs) await recordEvent(trx, now, { type: 'email.gave_up', userId: userId ?? undefined, detail })
-    return isOurs
-  })
-  if (!hasGivenUp) return
-  metrics.mail(kind, 'gave_up')
-  log.warn({ mail: id, kind, attempts, error, user_id: userId }, 'a mail was given up')
-}
-
-const ids = (mails: readonly ClaimedMail[]): string[] => mails.map(({ id }) => id)
-
-/** The first after one failure, twice as long after each that follows. */
-const doubled = (first: number, failures: number, longest: number): number =>
-  Math.min(first * 2 ** (failures - 1), longest)
-
-/** A fifth more or less, so that what failed together does not come back together. */
-const jitter = (ms: number): number => Math.round((ms * randomInt(800, 1201)) / 1000)
 
 /** A signal that comes some time after another. */
 function delayAbort(signal: AbortSignal, ms: number): { signal: AbortSignal; end(): void } {

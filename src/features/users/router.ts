@@ -7,9 +7,10 @@ import { currentSuperuser, currentUser } from '../../http/dependencies.ts'
 import { addressOf, type Limits } from '../../http/limits.ts'
 import { admitMailFrom } from '../../http/mail-limits.ts'
 import { AUTHENTICATION_PROBLEMS, INPUT_PROBLEMS, NoContent, problems, success } from '../../http/schemas.ts'
-import { deleteOwnAccount, updateOwnAccount } from './own-account.ts'
+import { deleteOwnAccount } from './delete-account.ts'
 import { toProfile } from './profile.ts'
 import { AdminGreeting, DeleteUserRequest, UpdateUserRequest, UserProfile } from './schemas.ts'
+import { updateOwnAccount } from './update-account.ts'
 
 export async function usersRouter(app: App, context: Context, limits: Limits): Promise<void> {
   /** Counts a current password before it is looked at. */

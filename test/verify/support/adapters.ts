@@ -1,13 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TestContext } from 'node:test'
+import createExpress, { type RequestHandler } from 'express'
 import fastify from 'fastify'
+import { type Handler, Hono } from 'hono'
 import * as express from '../../../packages/verify/src/express.ts'
 import * as forFastify from '../../../packages/verify/src/fastify.ts'
 import * as hono from '../../../packages/verify/src/hono.ts'
 import type { AccessClaims, Verifier } from '../../../packages/verify/src/index.ts'
 import * as node from '../../../packages/verify/src/node.ts'
 import * as web from '../../../packages/verify/src/web.ts'
-import { createExpress, createHono, type ExpressHandler, type HonoHandler } from './frameworks.ts'
 import { serve, serveWeb } from './servers.ts'
 
 type Judge = Pick<Verifier, 'verify'>
@@ -78,9 +79,10 @@ const startFastify: StartApi = async (t, verifier) => {
 }
 
 const startExpress: StartApi = async (t, verifier) => {
-  const app = await createExpress()
+  const app = createExpress()
   const authenticate = express.authenticate(verifier)
-  const tell: ExpressHandler = (request, response) => void response.end(request.claims?.sub)
+  const tell: RequestHandler = (request: IncomingMessage & { claims?: AccessClaims }, response) =>
+    void response.end(request.claims?.sub)
   app.get('/me', authenticate, tell)
   app.get('/orders', authenticate, express.requireScope('orders:read'), tell)
   app.get('/admin', authenticate, express.requireScope('admin', SHOP), tell)
@@ -89,14 +91,15 @@ const startExpress: StartApi = async (t, verifier) => {
 }
 
 const startHono: StartApi = async (t, verifier) => {
-  const app = await createHono()
+  const app = new Hono<{ Variables: { claims: AccessClaims } }>()
   const authenticate = hono.authenticate(verifier)
-  const tell: HonoHandler = (context) => new Response(context.get('claims')?.sub)
+  const tell: Handler<{ Variables: { claims: AccessClaims } }> = (context) =>
+    new Response(context.get('claims').sub)
   app.get('/me', authenticate, tell)
   app.get('/orders', authenticate, hono.requireScope('orders:read'), tell)
   app.get('/admin', authenticate, hono.requireScope('admin', SHOP), tell)
   app.get('/both', hono.authenticate(verifier, { ...BOTH, ...SHOP }), tell)
-  return serveWeb(t, (request) => app.fetch(request))
+  return serveWeb(t, async (request) => app.fetch(request))
 }
 
 export const ADAPTERS: Readonly<Record<string, StartApi>> = {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { cp, mkdir, mkdtemp, readdir, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
@@ -45,10 +45,8 @@ async function copySource(root: string): Promise<string> {
 }
 
 /** Frameworks are the user's own: those that are installed here serve for that. */
-async function lend(project: string, name: string): Promise<void> {
-  const names = await readdir(MODULES)
-  if (names.includes(name)) await symlink(join(MODULES, name), join(project, 'node_modules', name))
-}
+const lend = (project: string, name: string): Promise<void> =>
+  symlink(join(MODULES, name), join(project, 'node_modules', name))
 
 const npm = (cwd: string, ...parameters: string[]) =>
   run('npm', [...parameters, '--offline', '--no-audit', '--no-fund', '--loglevel=error'], { cwd })

@@ -2,9 +2,10 @@ import type { Updateable } from 'kysely'
 import type { Context } from '../../context.ts'
 import type { Caller } from '../../core/caller.ts'
 import { MINUTE } from '../../core/clock.ts'
+import type { SessionId } from '../../core/ids.ts'
 import { invalidField, Problem, serverBusy } from '../../core/problems.ts'
 import { isUniqueViolation } from '../../database/errors.ts'
-import type { User, UsersTable } from '../../database/tables.ts'
+import type { Db, User, UsersTable } from '../../database/tables.ts'
 import { type AuditEventType, recordEvent } from '../audit/events.ts'
 import { deedOf, mailTo } from '../email/mail-to.ts'
 import { type AdmitMail, canMail } from '../email/require-mail.ts'
@@ -13,16 +14,13 @@ import { refuseWantedBack } from '../email-tokens/tokens.ts'
 import { checkNewPassword } from '../passwords/policy.ts'
 import { forgetFailures, forgetGuesses } from '../passwords/throttle.ts'
 import { verifyCurrentPassword } from '../passwords/try-password.ts'
-import { insertRevocations } from '../revocation/queries.ts'
 import { type Authenticated, getStandingSession } from '../sessions/authenticate.ts'
 import { endUserSessions } from '../sessions/end-sessions.ts'
-import { lockLiveSessions } from '../sessions/ending-queries.ts'
-import { livenessAt } from '../sessions/liveness.ts'
 import { requestEmailChange } from './change-email.ts'
 import { refuseTaken } from './create-user.ts'
 import { lockUserRow } from './email-queries.ts'
 import { checkEmail, checkUsername, emailKey, usernameKey } from './names.ts'
-import { deleteOwnUser, type UserGuard, updateOwnUser } from './queries.ts'
+import { type UserGuard, updateOwnUser } from './queries.ts'
 
 export type AccountChanges = {
   username?: string
@@ -78,27 +76,6 @@ export async function updateOwnAccount(
     current = await getStandingSession(context, current.session_id, current.id)
   }
   throw serverBusy()
-}
-
-/**
- * Deletes the caller's own account with all that is theirs.
- * @throws Problem `current_password_incorrect`, `too_many_failures`, `server_busy`, `access_token_invalid`
- */
-export async function deleteOwnAccount(
-  context: Context,
-  { current, currentPassword, caller }: { current: Authenticated; currentPassword: string; caller: Caller },
-): Promise<void> {
-  const verifiedHash = await verifyCurrentPassword(context, current, currentPassword, caller)
-  const guard = { userId: current.id, sessionId: current.session_id, verifiedHash }
-  await context.db.transaction().execute(async (trx) => {
-    // What is gone afterwards cannot be named any more; nor does a sign-in come between.
-    await lockUserRow(trx, current.id)
-    const sessionIds = await lockLiveSessions(trx, { ...livenessAt(context), userId: current.id })
-    await insertRevocations(trx, 'session', sessionIds)
-    // Whatever is thrown here takes the revocations back.
-    if (!(await deleteOwnUser(trx, guard))) throw new Problem('access_token_invalid')
-    await recordEvent(trx, context.clock.now(), { type: 'user.deleted', userId: current.id, caller })
-  })
 }
 
 /** A new address, where its owner has to show first that it is theirs; one that differs in the case of ASCII alone is the same. */
@@ -175,53 +152,32 @@ async function refuseTakenByOthers(
   if (otherEmail !== undefined) await refuseWantedBack(context, otherEmail, current.id)
 }
 
+/** What is stored of the changes. */
+type Stored = {
+  columns: Updateable<UsersTable> | undefined
+  pendingEmail: string | undefined
+  /** Whether the address is named, and none has to be confirmed. */
+  keepsEmail: boolean
+}
+
 /** @returns undefined when the account changed, or its session ended, under the change */
 async function storeChanges(
   context: Context,
   current: Authenticated,
   guard: UserGuard,
-  {
-    columns = {},
-    pendingEmail,
-    keepsEmail,
-  }: {
-    columns: Updateable<UsersTable> | undefined
-    pendingEmail: string | undefined
-    /** Whether the address is named, and none has to be confirmed. */
-    keepsEmail: boolean
-  },
+  stored: Stored,
   caller: Caller,
 ): Promise<User | undefined> {
-  const { id: userId, session_id: sessionId } = current
-  const events = changeEvents(columns)
+  const { columns = {} } = stored
   try {
     return await context.db.transaction().execute(async (trx) => {
       // What ended the session meanwhile has committed then, and the guard sees it.
-      await lockUserRow(trx, userId)
+      await lockUserRow(trx, current.id)
       const updated = await updateOwnUser(trx, guard, { updated_at: current.updated_at, ...columns })
       if (!updated) return undefined
       await forgetGuesses(context, trx, [columns.username_key, columns.email_key])
       if (guard.verifiedHash !== undefined) await forgetFailures(context, trx, updated)
-      for (const type of events) {
-        await recordEvent(trx, context.clock.now(), { type, userId, sessionId, caller })
-      }
-      if (columns.password_hash !== undefined) {
-        const reason = 'password_changed'
-        await endUserSessions(context, trx, { userId, reason, except: sessionId, caller })
-        // Who knew the old password may have asked for what was sent.
-        await deleteEmailTokens(trx, userId, ['change_email', 'reset_password', 'sign_in'])
-        const data = deedOf(context, caller)
-        await mailTo(context, trx, updated, { kind: 'password_changed', data }, caller)
-      }
-      if (columns.username !== undefined) {
-        const data = deedOf(context, caller)
-        await mailTo(context, trx, updated, { kind: 'username_changed', data }, caller)
-      }
-      // One that was mistyped before is not to be confirmed any more.
-      if (keepsEmail) await deleteEmailTokens(trx, userId, ['change_email'])
-      if (pendingEmail !== undefined) {
-        await requestEmailChange(context, trx, updated, { email: pendingEmail, caller })
-      }
+      await followUp(context, trx, updated, { ...stored, columns, sessionId: current.session_id, caller })
       return updated
     })
   } catch (error) {
@@ -229,6 +185,35 @@ async function storeChanges(
     await refuseTakenByOthers(context, current, columns)
     // Whoever had taken it has let it go already.
     throw serverBusy()
+  }
+}
+
+/** What comes of the changes: it is written down, told, and ends what it has to end. */
+async function followUp(
+  context: Context,
+  trx: Db,
+  user: User,
+  change: Stored & { columns: Updateable<UsersTable>; sessionId: SessionId; caller: Caller },
+): Promise<void> {
+  const { columns, pendingEmail, keepsEmail, sessionId, caller } = change
+  const userId = user.id
+  for (const type of changeEvents(columns)) {
+    await recordEvent(trx, context.clock.now(), { type, userId, sessionId, caller })
+  }
+  const data = deedOf(context, caller)
+  if (columns.password_hash !== undefined) {
+    await endUserSessions(context, trx, { userId, reason: 'password_changed', except: sessionId, caller })
+    // Who knew the old password may have asked for what was sent.
+    await deleteEmailTokens(trx, userId, ['change_email', 'reset_password', 'sign_in'])
+    await mailTo(context, trx, user, { kind: 'password_changed', data }, caller)
+  }
+  if (columns.username !== undefined) {
+    await mailTo(context, trx, user, { kind: 'username_changed', data }, caller)
+  }
+  // One that was mistyped before is not to be confirmed any more.
+  if (keepsEmail) await deleteEmailTokens(trx, userId, ['change_email'])
+  if (pendingEmail !== undefined) {
+    await requestEmailChange(context, trx, user, { email: pendingEmail, caller })
   }
 }
 
