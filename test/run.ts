@@ -40,7 +40,7 @@ async function main(): Promise<boolean> {
   const selection = await selectTests(positionals)
   const gated = !flags.full && !flags['no-coverage'] && positionals.length === 0
   const tally = createTally()
-  const signal = abortOnSignalOrTimeout(flags.full ? 40 : 20, tally)
+  const signal = abortOnSignalOrTimeout(flags.full ? 40 : 30, tally)
   const server = process.env.TEST_DATABASE_URL ? undefined : await startPostgres()
   const folder = await mkdtemp(join(tmpdir(), 'postern-run-'))
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }))

