@@ -7,7 +7,8 @@ const { ISSUER: issuer = '', SERVICE_KEY: key = '' } = process.env
 const verifier = createVerifier({ issuer, revocations: { key } })
 await verifier.ready()
 
-const server = createServer(async (request, reply) => {
+// It never closes a connection that is idle: a request may be on its way over it.
+const server = createServer({ keepAliveTimeout: 0 }, async (request, reply) => {
   const token = (request.headers.authorization ?? '').replace('Bearer ', '')
   try {
     await verifier.verify(token)
