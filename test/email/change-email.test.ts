@@ -1,29 +1,23 @@
 import assert from 'node:assert/strict'
-import { after, before, it } from 'node:test'
+import { it } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { DAY } from '../../src/core/clock.ts'
 import { endUserSessions } from '../../src/features/sessions/end-sessions.ts'
 import { disableUser } from '../../src/features/users/set-active.ts'
 import { API, onEachDatabase, PASSWORD, type Reply, type TestServer } from '../kit.ts'
 import { startLimited } from '../support/guesses.ts'
-import { deliverOne, post, proofIn, startMailing } from '../support/mails.ts'
+import { deliverOne, post, proofIn, registerVerified, startMailing } from '../support/mails.ts'
 import { assertProblem, INVALID_CREDENTIALS } from '../support/replies.ts'
-import { type ReceivedMail, startMailServer, type TestMailServer } from '../support/smtp.ts'
+import { type ReceivedMail, shareMailServer } from '../support/smtp.ts'
 
 const NEW_PASSWORD = 'another horse battery staple'
 
 onEachDatabase('a change of address', ({ start }) => {
-  let mails: TestMailServer
-  before(async () => {
-    mails = await startMailServer()
-  })
-  after(() => mails.close())
+  const mails = shareMailServer()
 
   const startWithAda = async (env: Record<string, string> = {}) => {
-    const mailing = await startMailing(start, mails, env)
-    const ada = await mailing.server.register({ username: 'ada' })
-    const { token } = proofIn(await deliverOne(mailing))
-    assert.equal((await confirmBy(mailing.server, token)).status, 200)
+    const mailing = await startMailing(start, mails(), env)
+    const ada = await registerVerified(mailing)
     return { ...mailing, ada, token: ada.tokens.access_token }
   }
   const change = (server: TestServer, token: string, email: string) =>
@@ -198,7 +192,7 @@ onEachDatabase('a change of address', ({ start }) => {
   })
 
   it("an address that was never verified is told nothing, and has no way back: it may be a stranger's", async () => {
-    const mailing = await startMailing(start, mails)
+    const mailing = await startMailing(start, mails())
     const { server } = mailing
     const { tokens } = await server.register({ username: 'ada', email: 'mistyped@example.com' })
     await mailing.deliver()
@@ -272,7 +266,7 @@ onEachDatabase('a change of address', ({ start }) => {
   })
 
   it('mails to new addresses are limited by who asks, whoever they are for', async () => {
-    const mailing = await startMailing((overrides) => startLimited(start, overrides), mails)
+    const mailing = await startMailing((overrides) => startLimited(start, overrides), mails())
     const { server } = mailing
     const { tokens } = await server.register({ username: 'eve' })
     const ask = (time: number) =>
@@ -354,7 +348,7 @@ onEachDatabase('a change of address', ({ start }) => {
   })
 
   it('an address that only looks alike has to be confirmed', async () => {
-    const mailing = await startMailing(start, mails)
+    const mailing = await startMailing(start, mails())
     const { server } = mailing
     const { tokens } = await server.register({ username: 'ada', email: 'strasse@example.com' })
     await server.context.db.updateTable('users').set({ email_verified_at: 1 }).execute()

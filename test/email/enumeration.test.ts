@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { after, before, it } from 'node:test'
+import { it } from 'node:test'
 import { onEachDatabase, PASSWORD, type Reply, type TestServer } from '../kit.ts'
 import { post, startMailing } from '../support/mails.ts'
-import { startMailServer, type TestMailServer } from '../support/smtp.ts'
+import { shareMailServer } from '../support/smtp.ts'
 
 const ENV = { REQUIRE_EMAIL_VERIFICATION: 'true', MAGIC_LINKS: 'true' }
 
@@ -19,16 +19,12 @@ function shown({ status, headers, body }: Reply) {
 }
 
 onEachDatabase('nobody learns who has an account', ({ start }) => {
-  let mails: TestMailServer
-  before(async () => {
-    mails = await startMailServer()
-  })
-  after(() => mails.close())
+  const mails = shareMailServer()
 
   const startWithKnown = async () => {
-    const { server } = await startMailing(start, mails)
+    const { server } = await startMailing(start, mails())
     await server.register({ username: 'known' })
-    await server.restart({ email: (await startMailing(start, mails, ENV)).server.settings.email })
+    await server.restart({ email: (await startMailing(start, mails(), ENV)).server.settings.email })
     return server
   }
 

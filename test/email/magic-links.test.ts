@@ -1,24 +1,18 @@
 import assert from 'node:assert/strict'
-import { after, before, it } from 'node:test'
+import { it } from 'node:test'
 import { MINUTE } from '../../src/core/clock.ts'
 import { onEachDatabase, PASSWORD } from '../kit.ts'
 import { startLimited } from '../support/guesses.ts'
-import { deliverOne, post, proofIn, startMailing } from '../support/mails.ts'
+import { deliverOne, post, proofIn, registerVerified, startMailing } from '../support/mails.ts'
 import { assertProblem, INVALID_CREDENTIALS } from '../support/replies.ts'
-import { startMailServer, type TestMailServer } from '../support/smtp.ts'
+import { shareMailServer } from '../support/smtp.ts'
 
 onEachDatabase('signing in by mail', ({ start }) => {
-  let mails: TestMailServer
-  before(async () => {
-    mails = await startMailServer()
-  })
-  after(() => mails.close())
+  const mails = shareMailServer()
 
   const startWithAda = async () => {
-    const mailing = await startMailing(start, mails, { MAGIC_LINKS: 'true' })
-    const ada = await mailing.server.register({ username: 'ada' })
-    const { token } = proofIn(await deliverOne(mailing))
-    assert.equal((await post(mailing.server, '/auth/verify-email', { token })).status, 200)
+    const mailing = await startMailing(start, mails(), { MAGIC_LINKS: 'true' })
+    const ada = await registerVerified(mailing)
     const ask = async (email = ada.email) => {
       const reply = await post(mailing.server, '/auth/sign-in-link', { email })
       assert.equal(reply.status, 202, reply.text)
@@ -111,14 +105,14 @@ onEachDatabase('signing in by mail', ({ start }) => {
   })
 
   it('without MAGIC_LINKS there is no such way in', async () => {
-    const { server } = await startMailing(start, mails)
+    const { server } = await startMailing(start, mails())
     for (const path of ['/auth/sign-in-link', redeem]) {
       assert.equal((await post(server, path, { email: 'ada@example.com' })).status, 404)
     }
   })
 
   it('the first to an address that was not verified shuts out who may have registered with it, and says so', async () => {
-    const mailing = await startMailing(start, mails, { MAGIC_LINKS: 'true' })
+    const mailing = await startMailing(start, mails(), { MAGIC_LINKS: 'true' })
     const { server } = mailing
     const mallory = await server.register({ username: 'mallory', email: 'victim@example.com' })
     await mailing.deliver()
@@ -160,7 +154,7 @@ onEachDatabase('signing in by mail', ({ start }) => {
 
   it('tries at codes that sign in use up those of no other code, and no link', async () => {
     const env = { MAGIC_LINKS: 'true' }
-    const mailing = await startMailing((overrides) => startLimited(start, overrides), mails, env)
+    const mailing = await startMailing((overrides) => startLimited(start, overrides), mails(), env)
     const { server } = mailing
     const ada = await server.register({ username: 'ada' })
     const verify = proofIn(await deliverOne(mailing))

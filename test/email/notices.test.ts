@@ -1,26 +1,20 @@
 import assert from 'node:assert/strict'
-import { after, before, it } from 'node:test'
+import { it } from 'node:test'
 import { HOUR } from '../../src/core/clock.ts'
 import { EMAIL_NOTICES } from '../../src/core/settings/email.ts'
 import { API, onEachDatabase, PASSWORD } from '../kit.ts'
 import { guess, startLimited } from '../support/guesses.ts'
-import { deliverOne, post, proofIn, startMailing } from '../support/mails.ts'
-import { startMailServer, type TestMailServer } from '../support/smtp.ts'
+import { deliverOne, proofIn, registerVerified, startMailing } from '../support/mails.ts'
+import { shareMailServer } from '../support/smtp.ts'
 
 const NEW_PASSWORD = 'another horse battery staple'
 
 onEachDatabase('notices', ({ start }) => {
-  let mails: TestMailServer
-  before(async () => {
-    mails = await startMailServer()
-  })
-  after(() => mails.close())
+  const mails = shareMailServer()
 
   const startWithAda = async (env: Record<string, string> = {}) => {
-    const mailing = await startMailing((overrides) => startLimited(start, overrides), mails, env)
-    const ada = await mailing.server.register({ username: 'ada' })
-    const { token } = proofIn(await deliverOne(mailing))
-    assert.equal((await post(mailing.server, '/auth/verify-email', { token })).status, 200)
+    const mailing = await startMailing((overrides) => startLimited(start, overrides), mails(), env)
+    const ada = await registerVerified(mailing)
     return { ...mailing, ada }
   }
   const credentials = { username: 'ada', password: PASSWORD }
@@ -40,7 +34,7 @@ onEachDatabase('notices', ({ start }) => {
   })
 
   it('an address that nobody has verified is told nothing: it may be that of a stranger', async () => {
-    const mailing = await startMailing((overrides) => startLimited(start, overrides), mails)
+    const mailing = await startMailing((overrides) => startLimited(start, overrides), mails())
     const { server } = mailing
     const eve = await server.register({ username: 'eve', email: 'stranger@example.com' })
     await mailing.deliver()
@@ -165,7 +159,7 @@ onEachDatabase('notices', ({ start }) => {
   })
 
   it('mails are in the language of the account, else the one that the browser asks for', async () => {
-    const mailing = await startMailing((overrides) => startLimited(start, overrides), mails)
+    const mailing = await startMailing((overrides) => startLimited(start, overrides), mails())
     const { server } = mailing
     const languageOf = async () =>
       /<html[^>]* lang="([\w-]+)"/.exec((await deliverOne(mailing)).html ?? '')?.[1]

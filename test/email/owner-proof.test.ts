@@ -1,32 +1,28 @@
 import assert from 'node:assert/strict'
-import { after, before, it } from 'node:test'
+import { it } from 'node:test'
 import { SECOND } from '../../src/core/clock.ts'
 import { API, onEachDatabase, PASSWORD, type Reply, type TestServer } from '../kit.ts'
 import { startLimited, WRONG } from '../support/guesses.ts'
 import { deliverOne, type Mailing, post, proofIn, startMailing } from '../support/mails.ts'
 import { assertProblem } from '../support/replies.ts'
-import { startMailServer, type TestMailServer } from '../support/smtp.ts'
+import { shareMailServer } from '../support/smtp.ts'
 
 const STRICT = { REQUIRE_EMAIL_VERIFICATION: 'true' }
 const ASKED_FOR_PASSWORD = { status: 422, code: 'validation_failed', pointers: ['/password'] }
 const INCORRECT = { status: 400, code: 'current_password_incorrect' }
 
 onEachDatabase('who confirms an address has to be the owner of the account', ({ start }) => {
-  let mails: TestMailServer
-  before(async () => {
-    mails = await startMailServer()
-  })
-  after(() => mails.close())
+  const mails = shareMailServer()
 
   const verify = (server: TestServer, json: object, call = {}) =>
     post(server, '/auth/verify-email', json, call)
   /** Somebody with a verified account, and then these settings. */
   const startWith = async (username: string, env: Record<string, string> = {}, begin = start) => {
-    const mailing = await startMailing(begin, mails)
+    const mailing = await startMailing(begin, mails())
     const person = await mailing.server.register({ username })
     const { token } = proofIn(await deliverOne(mailing))
     assert.equal((await verify(mailing.server, { token })).status, 200)
-    await mailing.server.restart({ email: (await startMailing(begin, mails, env)).server.settings.email })
+    await mailing.server.restart({ email: (await startMailing(begin, mails(), env)).server.settings.email })
     return { ...mailing, person, token: person.tokens.access_token }
   }
   const change = async (mailing: Mailing, token: string, email: string) => {
@@ -140,12 +136,12 @@ onEachDatabase('who confirms an address has to be the owner of the account', ({ 
   })
 
   it('where addresses are verified first, who had registered with the address of somebody else needs them to know the password', async () => {
-    const mailing = await startMailing(start, mails)
+    const mailing = await startMailing(start, mails())
     const { server } = mailing
     const email = 'victim@example.org'
     const mallory = await server.register({ username: 'mallory', email })
     const old = proofIn(await deliverOne(mailing, email))
-    await server.restart({ email: (await startMailing(start, mails, STRICT)).server.settings.email })
+    await server.restart({ email: (await startMailing(start, mails(), STRICT)).server.settings.email })
     await post(server, '/auth/verify-email/resend', { email })
     const { url, token } = proofIn(await deliverOne(mailing, email))
     assert.match(old.url, /\/email\/verify\?token=/)

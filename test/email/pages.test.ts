@@ -1,21 +1,17 @@
 import assert from 'node:assert/strict'
-import { after, before, it } from 'node:test'
+import { it } from 'node:test'
 import { onEachDatabase, PASSWORD, type Reply, type TestServer } from '../kit.ts'
 import { deliverOne, type Mailing, post, proofIn, startMailing } from '../support/mails.ts'
-import { startMailServer, type TestMailServer } from '../support/smtp.ts'
+import { shareMailServer } from '../support/smtp.ts'
 
 const NEW_PASSWORD = 'another horse battery staple'
 
 onEachDatabase('the pages that links lead to', ({ start }) => {
-  let mails: TestMailServer
-  before(async () => {
-    mails = await startMailServer()
-  })
-  after(() => mails.close())
+  const mails = shareMailServer()
 
   const startWithAda = async () => {
     const env = { MAGIC_LINKS: 'true', PUBLIC_URL: 'http://127.0.0.1:8000' }
-    const mailing = await startMailing(start, mails, env)
+    const mailing = await startMailing(start, mails(), env)
     const ada = await mailing.server.register({ username: 'ada' })
     const verify = proofIn(await deliverOne(mailing))
     return { ...mailing, ada, verify }

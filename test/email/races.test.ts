@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { after, before, it } from 'node:test'
+import { it } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import type { Db } from '../../src/database/tables.ts'
 import { deleteEmailTokens } from '../../src/features/email-tokens/queries.ts'
@@ -7,19 +7,15 @@ import { issueEmailToken } from '../../src/features/email-tokens/tokens.ts'
 import { lockUserRow, replaceEmail } from '../../src/features/users/email-queries.ts'
 import { onEachDatabase, PASSWORD, type Reply, type TestServer } from '../kit.ts'
 import { post, startMailing } from '../support/mails.ts'
-import { startMailServer, type TestMailServer } from '../support/smtp.ts'
+import { shareMailServer } from '../support/smtp.ts'
 
 const NEW_PASSWORD = 'another horse battery staple'
 
 onEachDatabase('asking for a mail while the account changes', ({ start }) => {
-  let mails: TestMailServer
-  before(async () => {
-    mails = await startMailServer()
-  })
-  after(() => mails.close())
+  const mails = shareMailServer()
 
   const startWithAda = async () => {
-    const mailing = await startMailing(start, mails, { MAGIC_LINKS: 'true' })
+    const mailing = await startMailing(start, mails(), { MAGIC_LINKS: 'true' })
     const ada = await mailing.server.register({ username: 'ada' })
     await mailing.deliver()
     return { ...mailing, ada }

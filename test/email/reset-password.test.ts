@@ -1,24 +1,20 @@
 import assert from 'node:assert/strict'
-import { after, before, it } from 'node:test'
+import { it } from 'node:test'
 import { DAY, HOUR, MINUTE } from '../../src/core/clock.ts'
 import { onEachDatabase, PASSWORD } from '../kit.ts'
 import { guess, startLimited, WRONG } from '../support/guesses.ts'
 import { deliverOne, type Mailing, post, proofIn, startMailing } from '../support/mails.ts'
 import { assertProblem, INVALID_CREDENTIALS } from '../support/replies.ts'
-import { startMailServer, type TestMailServer } from '../support/smtp.ts'
+import { shareMailServer } from '../support/smtp.ts'
 
 const NEW_PASSWORD = 'another horse battery staple'
 
 onEachDatabase('a forgotten password', ({ start }) => {
-  let mails: TestMailServer
-  before(async () => {
-    mails = await startMailServer()
-  })
-  after(() => mails.close())
+  const mails = shareMailServer()
 
   /** Somebody with an account, whose mails so far are read. */
   const startWithAda = async (env: Record<string, string> = {}) => {
-    const mailing = await startMailing(start, mails, env)
+    const mailing = await startMailing(start, mails(), env)
     const ada = await mailing.server.register({ username: 'ada' })
     await mailing.deliver()
     return { ...mailing, ada }
@@ -108,7 +104,7 @@ onEachDatabase('a forgotten password', ({ start }) => {
   })
 
   it('ends all that had failed: an account that needed a reset is open again', async () => {
-    const mailing = await startMailing((overrides) => startLimited(start, overrides), mails)
+    const mailing = await startMailing((overrides) => startLimited(start, overrides), mails())
     const { server } = mailing
     const ada = await server.register({ username: 'ada' })
     await mailing.deliver()
@@ -133,7 +129,7 @@ onEachDatabase('a forgotten password', ({ start }) => {
   })
 
   it('[V6.6.3] [NIST63B-otp] asking is limited: by address, by who is asked for, and for codes by account', async () => {
-    const mailing = await startMailing((overrides) => startLimited(start, overrides), mails)
+    const mailing = await startMailing((overrides) => startLimited(start, overrides), mails())
     const { server } = mailing
     const askFrom = (ip: string, email = 'ada@example.com') =>
       post(server, '/auth/forgot-password', { email }, { ip })
@@ -181,7 +177,7 @@ onEachDatabase('a forgotten password', ({ start }) => {
     const strict = { REQUIRE_EMAIL_VERIFICATION: 'true' }
     const { server, deliver } = await startMailing(
       (overrides) => startLimited(start, overrides),
-      mails,
+      mails(),
       strict,
     )
     let people = 0
@@ -200,7 +196,7 @@ onEachDatabase('a forgotten password', ({ start }) => {
   })
 
   it('registrations and changes of address count by the address that they would be sent to', async () => {
-    const mailing = await startMailing((overrides) => startLimited(start, overrides), mails)
+    const mailing = await startMailing((overrides) => startLimited(start, overrides), mails())
     const { server } = mailing
     const { tokens } = await server.register()
     const register = (time: number, email = 'target@example.com') =>

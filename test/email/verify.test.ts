@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { after, before, it } from 'node:test'
+import { it } from 'node:test'
 import { DAY, MINUTE, SECOND } from '../../src/core/clock.ts'
 import { cleanUpEmailTokens } from '../../src/features/email-tokens/clean-up-tokens.ts'
 import { addUser } from '../../src/features/users/add-user.ts'
@@ -7,19 +7,15 @@ import { API, onEachDatabase, PASSWORD, type TestServer } from '../kit.ts'
 import { guess, startLimited, WRONG } from '../support/guesses.ts'
 import { deliverOne, post, proofIn, startMailing } from '../support/mails.ts'
 import { assertProblem, INVALID_CREDENTIALS } from '../support/replies.ts'
-import { startMailServer, type TestMailServer } from '../support/smtp.ts'
+import { shareMailServer } from '../support/smtp.ts'
 
 const person = (name: string) => ({ username: name, email: `${name}@example.com`, password: PASSWORD })
 const isVerified = async (server: TestServer, token: string) => (await server.me(token)).body.email_verified
 
 onEachDatabase('verifying an address', ({ start }) => {
-  let mails: TestMailServer
-  before(async () => {
-    mails = await startMailServer()
-  })
-  after(() => mails.close())
-  const startOpen = () => startMailing(start, mails)
-  const startStrict = () => startMailing(start, mails, { REQUIRE_EMAIL_VERIFICATION: 'true' })
+  const mails = shareMailServer()
+  const startOpen = () => startMailing(start, mails())
+  const startStrict = () => startMailing(start, mails(), { REQUIRE_EMAIL_VERIFICATION: 'true' })
 
   it('who registers is signed in, and sent a link and a code; either verifies the address', async () => {
     const mailing = await startOpen()
@@ -310,7 +306,7 @@ onEachDatabase('verifying an address', ({ start }) => {
 
   it('guesses at the password of a registration are slowed down, and end no registration of its owner', async () => {
     const limited = (overrides: object) => startLimited(start, overrides)
-    const mailing = await startMailing(limited, mails, { REQUIRE_EMAIL_VERIFICATION: 'true' })
+    const mailing = await startMailing(limited, mails(), { REQUIRE_EMAIL_VERIFICATION: 'true' })
     const { server } = mailing
     await post(server, '/auth/register', person('ada'))
     const { token } = proofIn(await deliverOne(mailing))
@@ -365,7 +361,7 @@ onEachDatabase('verifying an address', ({ start }) => {
   })
 
   it('who signs in again and again before their address is verified is sent 20 mails an hour, and no more', async () => {
-    const { server, deliver } = await startMailing((overrides) => startLimited(start, overrides), mails)
+    const { server, deliver } = await startMailing((overrides) => startLimited(start, overrides), mails())
     await server.register(person('ada'))
     await deliver()
     await server.restart({ email: { ...server.settings.email, requireVerification: true } })

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { setTimeout } from 'node:timers/promises'
 import { HOUR, SECOND } from '../../src/core/clock.ts'
 import { createServiceKey } from '../../src/features/service-keys/service-keys.ts'
 import { disableUser } from '../../src/features/users/set-active.ts'
@@ -9,6 +8,7 @@ import { openEventSource } from '../support/event-source.ts'
 import { parseMetrics, type Told } from '../support/metrics.ts'
 import { getUser } from '../support/people.ts'
 import { assertProblem } from '../support/replies.ts'
+import { until } from '../support/until.ts'
 
 const TOKEN = 'scrape-3Zq7-Xw9-pLm2-Vb5-Nn8-Kk4-Rr1'
 const WITH_ROUTE = { metrics: { at: 'route', token: TOKEN } } as const
@@ -196,11 +196,11 @@ onEachDatabase('metrics', ({ start, kind }) => {
     assert.equal(meanwhile.value('postern_revocation_feed_age_seconds'), 3)
     await context.feed.poll()
     for (const source of sources) source.close()
-    let told = meanwhile
-    for (let turn = 0; turn < 100 && told.value('postern_revocation_streams') !== 0; turn += 1) {
-      await setTimeout(20)
-      told = await scrape(server)
-    }
+    await until(
+      'both have gone',
+      async () => (await scrape(server)).value('postern_revocation_streams') === 0,
+    )
+    const told = await scrape(server)
     assert.equal(told.value('postern_revocation_streams'), 0)
     assert.equal(told.value('postern_revocation_feed_age_seconds'), 0)
   })

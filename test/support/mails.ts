@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { renderMail } from '../../src/features/email/render-mail.ts'
-import type { Reply, TestServer } from '../kit.ts'
+import type { Person, Reply, TestServer } from '../kit.ts'
 import { API } from '../kit.ts'
 import { createTestSender, mailSettings } from './outbox.ts'
 import type { ReceivedMail, TestMailServer } from './smtp.ts'
@@ -53,6 +53,14 @@ export async function deliverOne({ deliver }: Mailing, to?: string): Promise<Rec
   assert.ok(mail && others.length === 0, `${others.length + (mail ? 1 : 0)} mails`)
   if (to !== undefined) assert.deepEqual(mail.envelopeTo, [to])
   return mail
+}
+
+/** Registers ada, who verifies her address. */
+export async function registerVerified(mailing: Mailing): Promise<Person> {
+  const ada = await mailing.server.register({ username: 'ada' })
+  const { token } = proofIn(await deliverOne(mailing))
+  assert.equal((await post(mailing.server, '/auth/verify-email', { token })).status, 200)
+  return ada
 }
 
 /** A call of the API that takes JSON. */

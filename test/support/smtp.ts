@@ -1,5 +1,7 @@
+import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
+import { after, before } from 'node:test'
 import PostalMime, { type Email } from 'postal-mime'
 import { SMTPServer, type SMTPServerSession } from 'smtp-server'
 import type { Certificate } from './certificates.ts'
@@ -53,6 +55,16 @@ export type TestMailServer = {
   /** Until so many mails are there. */
   received(count: number, withinMs?: number): Promise<void>
   close(): Promise<void>
+}
+
+/** A mail server for all tests of the suite that this is called in. */
+export function shareMailServer(): () => TestMailServer {
+  let server: TestMailServer | undefined
+  before(async () => {
+    server = await startMailServer()
+  })
+  after(() => server?.close())
+  return () => server ?? assert.fail('the mail server runs only inside tests')
 }
 
 export async function startMailServer(options: SmtpOptions = {}): Promise<TestMailServer> {

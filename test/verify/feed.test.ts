@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { until } from '../support/until.ts'
 import { type Issuer, SERVICE_KEY, sendJson, sendProblem, startIssuer } from './support/issuer.ts'
 import { movableTime } from './support/movable-time.ts'
 import { generateSigningKey, publicJwk, signToken, someClaims } from './support/tokens.ts'
-import { until } from './support/until.ts'
 import { isAccepted, openCaughtUp, openVerifier, openWithoutFeed, refusalOf } from './support/verifiers.ts'
 
 test('a session that ends is noticed at once, for tokens seen before and new ones; others go on', async (t) => {

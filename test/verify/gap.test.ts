@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
 import { test } from 'node:test'
+import { until } from '../support/until.ts'
 import { SERVICE_KEY, sendJson, sendProblem, startIssuer } from './support/issuer.ts'
 import { movableTime } from './support/movable-time.ts'
-import { until } from './support/until.ts'
 import { isAccepted, openCaughtUp, openVerifier, refusalOf } from './support/verifiers.ts'
 
 const withKey = (onGap: 'introspect' | 'reject' | 'accept') => ({ revocations: { key: SERVICE_KEY, onGap } })

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, sign } from 'node:crypto'
 import { test } from 'node:test'
+import { until } from '../support/until.ts'
 import { type Issuer, sendJson, sendProblem, startIssuer } from './support/issuer.ts'
 import { movableTime } from './support/movable-time.ts'
 import { generateSigningKey, publicJwk, signToken, someClaims } from './support/tokens.ts'
-import { until } from './support/until.ts'
 import { isAccepted, openWithoutFeed, refusalOf } from './support/verifiers.ts'
 
 const otherKey = await generateSigningKey('ES256')

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
+import { until } from '../support/until.ts'
 import { SERVICE_KEY, sendProblem, startIssuer } from './support/issuer.ts'
 import { movableTime } from './support/movable-time.ts'
-import { until } from './support/until.ts'
 import { openCaughtUp, openVerifier, openWithoutFeed, refusalOf } from './support/verifiers.ts'
 
 const run = promisify(execFile)

@@ -5,8 +5,8 @@ import { runInNewContext } from 'node:vm'
 import { createAuthenticate } from '../../packages/verify/src/authenticate.ts'
 import { createExpiringNames } from '../../packages/verify/src/expiring-names.ts'
 import { createTokenCache } from '../../packages/verify/src/token-cache.ts'
+import { until } from '../support/until.ts'
 import { startIssuer } from './support/issuer.ts'
-import { until } from './support/until.ts'
 import { openCaughtUp, openWithoutFeed, refusalOf } from './support/verifiers.ts'
 
 const MANY = 100_000

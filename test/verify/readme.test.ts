@@ -4,9 +4,9 @@ import { readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { after, before, type TestContext, test } from 'node:test'
 import { findFreePort } from '../support/postgres.ts'
+import { until } from '../support/until.ts'
 import { installPackage, type Project, runProgram } from './support/installed-package.ts'
 import { type Issuer, SERVICE_KEY, startIssuer } from './support/issuer.ts'
-import { until } from './support/until.ts'
 
 const README = await readFile(resolve(import.meta.dirname, '../../packages/verify/README.md'), 'utf8')
 const PROGRAMS = new Map(

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
 import type { RevocationOptions } from '../../packages/verify/src/index.ts'
+import { until } from '../support/until.ts'
 import { type Issuer, SERVICE_KEY, startIssuer } from './support/issuer.ts'
-import { until } from './support/until.ts'
 import { openVerifier, refusalOf } from './support/verifiers.ts'
 
 /** Replies that hold whatever was sent. */

@@ -10,7 +10,7 @@ import { CommandFailure, FAILED } from '../failures.ts'
 import { withTables } from '../open.ts'
 import { complain, count, printJson, say, visible, warn } from '../output.ts'
 import { createProgress } from '../progress.ts'
-import { getSecretKey } from '../secret-key.ts'
+import { getSecrets } from '../secret-key.ts'
 
 export type VerifyOptions = { against?: string; json?: boolean }
 
@@ -35,8 +35,7 @@ export async function verifyAudit({ against, json }: VerifyOptions): Promise<voi
 }
 
 async function getChainKey({ db, settings }: OperatorContext): Promise<Buffer> {
-  const { secretKeyPrevious } = settings
-  const key = await findChainKey(db, { secretKey: getSecretKey(settings), secretKeyPrevious })
+  const key = await findChainKey(db, getSecrets(settings))
   if (key) return key
   throw new CommandFailure(
     'Nothing can be verified: no server has begun the audit log yet, its key is gone, or it was sealed with another SECRET_KEY',

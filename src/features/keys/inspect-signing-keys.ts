@@ -2,9 +2,9 @@ import type { Timestamp } from '../../core/clock.ts'
 import { createKeyring } from '../../core/security/keyring.ts'
 import type { Secrets } from '../../core/security/secrets.ts'
 import type { Db } from '../../database/tables.ts'
-import { isAccepted, type KeyState, stateOf } from './key-states.ts'
-import { listSigningKeys, type StoredSigningKey } from './queries.ts'
-import { toSigningKey, unsealPrivateJwk } from './stored-keys.ts'
+import { type KeyState, stateOf } from './key-states.ts'
+import type { StoredSigningKey } from './queries.ts'
+import { listKeysInUse, toSigningKey, unsealPrivateJwk } from './stored-keys.ts'
 
 export type InspectedSigningKey = {
   kid: string
@@ -24,8 +24,7 @@ export async function inspectSigningKeys(
   now: Timestamp,
   secrets: Secrets,
 ): Promise<InspectedSigningKey[]> {
-  const inUse = (await listSigningKeys(db)).filter((key) => isAccepted(key, now))
-  return inUse.map((stored) => inspectSigningKey(stored, now, secrets))
+  return (await listKeysInUse(db, now)).map((stored) => inspectSigningKey(stored, now, secrets))
 }
 
 function inspectSigningKey(stored: StoredSigningKey, now: Timestamp, secrets: Secrets): InspectedSigningKey {

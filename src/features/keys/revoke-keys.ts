@@ -3,9 +3,9 @@ import { generateSigningKey } from '../../core/security/keyring.ts'
 import type { Db } from '../../database/tables.ts'
 import { recordEvent } from '../audit/events.ts'
 import { insertRevocations } from '../revocation/queries.ts'
-import { currentOf, isAccepted, scheduledOf, stateOf, waitingOf } from './key-states.ts'
+import { currentOf, scheduledOf, stateOf, waitingOf } from './key-states.ts'
 import { listSigningKeys, type StoredSigningKey, updateSigningKey } from './queries.ts'
-import { describeKey, type KeyContext, publishKey } from './stored-keys.ts'
+import { describeKey, type KeyContext, listKeysInUse, publishKey } from './stored-keys.ts'
 import { endSigning, type Succession } from './succession.ts'
 
 /**
@@ -42,11 +42,7 @@ export async function revokeKey(
  * itself without one makes another.
  */
 export async function revokeAllKeys(trx: Db, now: Timestamp): Promise<void> {
-  await drop(
-    trx,
-    (await listSigningKeys(trx)).filter((key) => isAccepted(key, now)),
-    now,
-  )
+  await drop(trx, await listKeysInUse(trx, now), now)
 }
 
 async function drop(trx: Db, keys: readonly StoredSigningKey[], now: Timestamp): Promise<void> {

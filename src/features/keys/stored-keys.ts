@@ -69,13 +69,17 @@ export async function resealSigningKey(
   })
 }
 
+/** Those that verify, or may yet sign. */
+export async function listKeysInUse(db: Db, now: Timestamp): Promise<StoredSigningKey[]> {
+  return (await listSigningKeys(db)).filter((key) => isAccepted(key, now))
+}
+
 /**
  * Sees to it that the secrets are those of the keys in use: what is sealed with others no server could open.
  * @throws StartupError
  */
 export async function refuseForeignKeys(db: Db, now: Timestamp, secrets: Secrets): Promise<void> {
-  const inUse = (await listSigningKeys(db)).filter((key) => isAccepted(key, now))
-  const foreign = inUse.find((key) => !unsealPrivateJwk(key, secrets))
+  const foreign = (await listKeysInUse(db, now)).find((key) => !unsealPrivateJwk(key, secrets))
   if (foreign) throw foreignKey(foreign.kid)
 }
 

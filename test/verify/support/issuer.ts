@@ -4,9 +4,9 @@ import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
 import type { AccessClaims } from '../../../src/core/security/claims.ts'
+import { until } from '../../support/until.ts'
 import { type FeedConnection, feedConnection } from './feed-connection.ts'
 import { generateSigningKey, publicJwk, type SigningKey, signToken, someClaims } from './tokens.ts'
-import { until } from './until.ts'
 
 /** Has the scopes that a verifier needs. */
 export const SERVICE_KEY = 'postern_sk_Zm9yIHRlc3RzIG9ubHksIGl0IG9wZW5zIG5vdGhpbmc'
