@@ -11,8 +11,9 @@ export type Part = {
 const DOCUMENT = 'test/openapi/document.test.ts'
 
 const LOGIN_TESTS = [
-  'test/features/{login,hash-queue,audit,own-account-proof}.test.ts',
-  'test/limits/{captcha,login}.test.ts',
+  'test/features/{login,audit}.test.ts',
+  'test/limits/{given-back,captcha,login}.test.ts',
+  'test/features/{hash-queue,own-account-proof}.test.ts',
   'test/email/{verify,notices}.test.ts',
 ]
 
@@ -83,12 +84,16 @@ export const GROUPS: Readonly<Record<string, Readonly<Record<string, Part>>>> = 
     devices: {
       database: 'sqlite',
       mutate: ['src/features/auth/{devices,standing}.ts'],
-      tests: LOGIN_TESTS,
+      tests: ['test/limits/{given-back,login,captcha}.test.ts', 'test/features/login.test.ts'],
     },
     throttle: {
       database: 'sqlite',
       mutate: ['src/features/passwords/{throttle,failure-queries,try-password}.ts'],
-      tests: LOGIN_TESTS,
+      tests: [
+        'test/limits/{failure-delays,given-back}.test.ts',
+        'test/features/own-account-proof.test.ts',
+        'test/limits/login.test.ts',
+      ],
     },
   },
   limits: {
@@ -109,7 +114,7 @@ export const GROUPS: Readonly<Record<string, Readonly<Record<string, Part>>>> = 
     forwarding: {
       database: 'sqlite',
       mutate: ['src/http/forwarding.ts'],
-      tests: ['test/limits/{forwarding,table}.test.ts'],
+      tests: ['test/limits/{untrusted-proxy,forwarding}.test.ts'],
     },
   },
 }

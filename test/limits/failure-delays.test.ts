@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict'
+import { it } from 'node:test'
+import { SECOND } from '../../src/core/clock.ts'
+import type { Problem } from '../../src/core/problems.ts'
+import {
+  addFailure,
+  claimTry,
+  delayAfter,
+  deleteFailures,
+  findFailures,
+} from '../../src/features/passwords/failure-queries.ts'
+import { admitTry, countFailure } from '../../src/features/passwords/throttle.ts'
+import { onEachDatabase, type TestServer } from '../kit.ts'
+import { startLimited } from '../support/guesses.ts'
+
+const FREE = [0, 0, 0, 0, 0]
+const DOUBLING = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
+const SECONDS = [...FREE, ...DOUBLING, 900, 900, 900]
+const MOST = 40
+const NAME = { key: 'a name', most: MOST }
+
+const failuresOf = async ({ context }: TestServer, key = NAME.key) =>
+  (await findFailures(context.db, [key]))[0]
+
+/** What a try is refused with; undefined when it is let through. */
+async function refusalOf(server: TestServer): Promise<Problem | undefined> {
+  try {
+    await admitTry(server.context, NAME, await failuresOf(server))
+    return undefined
+  } catch (error) {
+    return error as Problem
+  }
+}
+
+it('[V6.3.1] after four failures in a row each wait is twice the one before, to 15 minutes', () => {
+  assert.deepEqual(
+    SECONDS.map((_, failures) => delayAfter(failures)),
+    SECONDS.map((seconds) => seconds * SECOND),
+  )
+})
+
+onEachDatabase('delays after failures in a row', ({ start }) => {
+  it('a database makes the same of them, and counts each name by itself', async () => {
+    const server = await startLimited(start)
+    const { db, clock } = server.context
+    const now = clock.now()
+    assert.equal(await addFailure(db, 'another', now), 1)
+    for (const [failures, seconds] of SECONDS.entries()) {
+      if (failures === 0) continue
+      assert.equal(await addFailure(db, NAME.key, now + failures), failures)
+      assert.deepEqual(await failuresOf(server), {
+        key: NAME.key,
+        failures,
+        next_try_at: now + failures + seconds * SECOND,
+        failed_at: now + failures,
+      })
+    }
+    assert.equal((await failuresOf(server, 'another'))?.failures, 1)
+    assert.equal(await deleteFailures(db, [NAME.key, 'nobody']), 1)
+    assert.equal(await failuresOf(server), undefined)
+  })
+
+  it('a try that is taken sets the wait of one more failure, and there is none after the last failure', async () => {
+    const server = await startLimited(start)
+    const { db, clock } = server.context
+    const take = (most = MOST) => claimTry(db, { key: NAME.key, now: clock.now(), most })
+    for (let count = 0; count < 5; count += 1) await addFailure(db, NAME.key, clock.now())
+    assert.equal(await take(), undefined)
+    server.clock.advance(SECOND)
+    assert.equal(await take(5), undefined, 'as many as there may be')
+    assert.deepEqual(await take(6), { next_try_at: clock.now() + 2 * SECOND })
+    assert.equal(await take(), undefined, 'taken')
+  })
+
+  it('who is refused is told how long to wait, where waiting helps', async () => {
+    const server = await startLimited(start)
+    const { context } = server
+    const fail = () => countFailure(context, context.db, NAME)
+    for (let count = 1; count <= 4; count += 1) {
+      assert.equal(await refusalOf(server), undefined)
+      assert.deepEqual(await fail(), { failures: count, isLast: false })
+    }
+    assert.equal(await refusalOf(server), undefined, 'four of them cost no wait')
+    assert.equal((await refusalOf(server))?.retryAfterSeconds, 1, 'which has been taken')
+    await fail()
+    server.clock.advance(1)
+    assert.equal((await refusalOf(server))?.retryAfterSeconds, 1)
+    server.clock.advance(SECOND - 1)
+    const stale = await failuresOf(server)
+    assert.equal(await refusalOf(server), undefined)
+    const late = await admitTry(context, NAME, stale).catch((error) => error)
+    assert.equal(late.retryAfterSeconds, 2, 'another has taken the try since the failures were read')
+    for (let count = 6; count <= MOST; count += 1) {
+      assert.deepEqual(await fail(), { failures: count, isLast: count === MOST })
+    }
+    server.clock.advance(1000 * SECOND)
+    const last = await refusalOf(server)
+    assert.deepEqual([last?.code, last?.retryAfterSeconds], ['too_many_failures', undefined])
+    assert.deepEqual(await fail(), { failures: MOST + 1, isLast: false }, 'the last is told once')
+  })
+
+  it('RATE_LIMITS=false counts none, and keeps nobody waiting', async () => {
+    const server = await startLimited(start)
+    const { context, settings } = server
+    const unlimited = { ...context, settings: { ...settings, rateLimits: false } }
+    for (let count = 0; count < MOST; count += 1) await countFailure(context, context.db, NAME)
+    assert.equal(await admitTry(unlimited, NAME, await failuresOf(server)), undefined)
+    assert.deepEqual(await countFailure(unlimited, context.db, NAME), { failures: 0, isLast: false })
+    assert.equal((await failuresOf(server))?.failures, MOST)
+  })
+})
