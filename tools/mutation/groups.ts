@@ -106,7 +106,7 @@ export const GROUPS: Readonly<Record<string, Readonly<Record<string, Part>>>> = 
       mutate: ['src/http/{limits,mail-limits,sign-in-limits}.ts'],
       tests: [
         'test/docs/limits.test.ts',
-        'test/limits/{table,captcha}.test.ts',
+        'test/limits/{counting,table,given-back,captcha}.test.ts',
         'test/email/{reset-password,change-email}.test.ts',
         'test/limits/login.test.ts',
       ],

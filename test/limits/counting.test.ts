@@ -1,0 +1,230 @@
+import assert from 'node:assert/strict'
+import { it } from 'node:test'
+import { createCaller } from '../../src/core/caller.ts'
+import { SECOND } from '../../src/core/clock.ts'
+import type { Problem } from '../../src/core/problems.ts'
+import { createLimits, LIMITS, type Limited, type LimitName, type Limits } from '../../src/http/limits.ts'
+import { admitMailFrom, admitMailTo, admitProof } from '../../src/http/mail-limits.ts'
+import { admitBy } from '../../src/http/sign-in-limits.ts'
+import { onEachDatabase, type TestServer } from '../kit.ts'
+import { nextAddress, startLimited } from '../support/guesses.ts'
+
+/** Refused once 10 have been counted. */
+const SMALL = 'login-address-account'
+const SUBJECT = ['one']
+const { most } = LIMITS[SMALL]
+
+function requestFrom(ip = nextAddress(), isShared = false): Limited {
+  const caller = { ...createCaller(ip, 'agent', 'request'), isShared }
+  return { caller, reply: { header: () => {} } as never }
+}
+
+async function refusal(deed: Promise<unknown>): Promise<Problem | undefined> {
+  try {
+    await deed
+    return undefined
+  } catch (error) {
+    return error as Problem
+  }
+}
+
+/** How often in a row something is let through. */
+async function countPasses(deed: () => Promise<unknown>): Promise<number> {
+  let passes = 0
+  while (passes < 200 && (await refusal(deed())) === undefined) passes += 1
+  return passes
+}
+
+const reachedOf = async ({ context }: TestServer) =>
+  (
+    await context.db.selectFrom('audit_events').select('detail').where('type', '=', 'limit.reached').execute()
+  ).map(({ detail }) => JSON.parse(detail ?? '').limit)
+
+onEachDatabase('how limits count', ({ start }) => {
+  it('what protects a secret is counted for all nodes, what protects a node from work on it', async () => {
+    const { context } = await startLimited(start)
+    const asked: string[] = []
+    const storeOf = (store: string) => ({
+      add: async () => {
+        asked.push(store)
+        return { count: 1, msLeft: 1 }
+      },
+    })
+    const counters = { ...context.counters, shared: storeOf('all nodes'), local: storeOf('each process') }
+    const limits = createLimits({ ...context, counters })
+    const names = Object.keys(LIMITS) as LimitName[]
+    for (const name of names) await limits.take(requestFrom(), name, SUBJECT)
+    assert.deepEqual(
+      asked,
+      names.map((name) => LIMITS[name].countedBy),
+    )
+  })
+
+  it('a refusal tells the log which limit it was, and the metrics as well', async () => {
+    const { context } = await startLimited(start)
+    const refused: string[] = []
+    const limited = (labels?: Readonly<Record<string, string>>) => () =>
+      void refused.push(labels?.limit ?? '')
+    const limits = createLimits({ ...context, metrics: { ...context.metrics, limited } })
+    await limits.count(requestFrom(), SMALL, SUBJECT, most)
+    const taken = await refusal(limits.take(requestFrom(), SMALL, SUBJECT))
+    const asked = await refusal(limits.requireRoom(requestFrom(), SMALL, SUBJECT))
+    assert.deepEqual([taken?.context, asked?.context], [{ limit: SMALL }, { limit: SMALL }])
+    assert.deepEqual(refused, [SMALL, SMALL])
+  })
+
+  it('the first refusal of a window is recorded, and so is the last that was counted where nothing is refused', async () => {
+    const server = await startLimited(start)
+    const limits = createLimits(server.context)
+    const take = (subject: string) => refusal(limits.take(requestFrom(), SMALL, [subject]))
+    const count = (points?: number) => limits.count(requestFrom(), SMALL, ['other'], points)
+    for (let time = 0; time < most; time += 1) await take('one')
+    assert.deepEqual(await reachedOf(server), [])
+    await take('one')
+    await take('one')
+    assert.deepEqual(await reachedOf(server), [SMALL])
+
+    for (let time = 1; time < most; time += 1) assert.equal(await count(), time)
+    assert.equal((await reachedOf(server)).length, 1)
+    assert.equal(await count(), most)
+    assert.equal((await reachedOf(server)).length, 2)
+    await count()
+    assert.equal(await count(-1), most)
+    assert.equal(await count(0), most)
+    assert.equal((await reachedOf(server)).length, 2, 'by what is taken back it is not reached')
+  })
+
+  it('an address that may be that of many limits nobody, and is not counted; the account is', async () => {
+    const { context } = await startLimited(start)
+    const limits = createLimits(context)
+    const proxy = () => requestFrom('10.0.0.1', true)
+    const stands = (name: LimitName) => limits.count(requestFrom(), name, SUBJECT, 0)
+    assert.equal(await countPasses(() => limits.take(proxy(), SMALL, SUBJECT)), 200)
+    assert.equal(await limits.count(proxy(), SMALL, SUBJECT), 0)
+    assert.equal(await stands(SMALL), 0)
+    await limits.count(requestFrom(), SMALL, SUBJECT, most)
+    assert.equal(await refusal(limits.requireRoom(proxy(), SMALL, SUBJECT)), undefined)
+    assert.equal(await countPasses(() => limits.take(proxy(), 'login-account', SUBJECT)), 20)
+  })
+
+  it('RATE_LIMITS=false: nothing is counted, nothing refused', async () => {
+    const { context } = await start({ rateLimits: false })
+    const limits = createLimits(context)
+    assert.equal(await limits.count(requestFrom(), SMALL, SUBJECT, most), 0)
+    assert.equal(await limits.take(requestFrom(), SMALL, SUBJECT), 0)
+    assert.equal(await refusal(limits.requireRoom(requestFrom(), SMALL, SUBJECT)), undefined)
+    const limited = createLimits({ ...context, settings: { ...context.settings, rateLimits: true } })
+    assert.equal(await limited.count(requestFrom(), SMALL, SUBJECT, 0), 0)
+  })
+})
+
+onEachDatabase('whose limits are whose', ({ start }) => {
+  const startLimits = async () => createLimits((await startLimited(start)).context)
+
+  it('codes: of one account by whoever brings them, apart from those that sign in, and from those of others', async () => {
+    const limits = await startLimits()
+    const bring = (kind: 'sign-in' | 'account', email: string) =>
+      admitProof(limits, requestFrom(), kind, { email })
+    assert.equal(await countPasses(() => bring('account', 'ada@example.com')), 10)
+    assert.equal(await countPasses(() => bring('account', 'ADA@example.com')), 0)
+    assert.equal(await countPasses(() => bring('sign-in', 'ada@example.com')), 10)
+    assert.equal(await countPasses(() => bring('account', 'bob@example.com')), 10)
+  })
+
+  it('codes within a day: apart for each account as well', async () => {
+    const server = await startLimited(start)
+    const limits = createLimits(server.context)
+    const bring = (email: string) => admitProof(limits, requestFrom(), 'account', { email })
+    let passes = 0
+    for (let window = 0; window < 7; window += 1) {
+      passes += await countPasses(() => bring('ada@example.com'))
+      server.clock.advance(LIMITS['code-account'].windowMs)
+    }
+    assert.equal(passes, 50)
+    assert.equal(await countPasses(() => bring('bob@example.com')), 10)
+  })
+
+  it('links: by the address that brings them, however many; an account has no part in it', async () => {
+    const server = await startLimited(start)
+    const limits = createLimits(server.context)
+    const email = 'ada@example.com'
+    for (const proof of [{ token: 'long' }, { token: 'long', email }]) {
+      assert.equal(await countPasses(() => admitProof(limits, requestFrom(), 'account', proof)), 200)
+      // A server takes no more within a second.
+      server.clock.advance(SECOND)
+      const limited = requestFrom()
+      assert.equal(await countPasses(() => admitProof(limits, limited, 'account', proof)), 30)
+      server.clock.advance(SECOND)
+    }
+    assert.equal(await countPasses(() => admitProof(limits, requestFrom(), 'account', { email })), 10)
+  })
+
+  it('mails: of one kind to one account, by one address and by all together', async () => {
+    for (const admit of [admitMailFrom, admitMailTo]) {
+      const limits = await startLimits()
+      const ask = (limited: Limited, kind: string, email: string) =>
+        countPasses(() => admit(limits, limited, kind, email))
+      const limited = requestFrom()
+      assert.equal(await ask(limited, 'reset', 'ada@example.com'), 5)
+      assert.equal(await ask(limited, 'verify', 'ada@example.com'), 5)
+      assert.equal(await ask(limited, 'reset', 'bob@example.com'), 5)
+      const elsewhere = () => admit(limits, requestFrom(), 'reset', 'Ada@example.com')
+      assert.equal(await countPasses(elsewhere), 15)
+      assert.equal(await ask(requestFrom(), 'reset', 'bob@example.com'), 5)
+    }
+  })
+
+  it('mails: of all kinds to whomever, by one address that asks for them', async () => {
+    const limits = await startLimits()
+    let people = 0
+    const ask = (limited: Limited) =>
+      countPasses(() => admitMailFrom(limits, limited, 'reset', `p${people++}`))
+    assert.equal(await ask(requestFrom()), 30)
+    assert.equal(await ask(requestFrom()), 30)
+  })
+
+  it('sign-ins: one address uses up nothing of another, one device nothing of another user', async () => {
+    const limits = await startLimits()
+    let accounts = 0
+    const signIn = async (limited: Limited) => {
+      const admission = await admitBy(limits, limited, `account${accounts++}`)(undefined)
+      await admission.countSuccess()
+    }
+    const limited = requestFrom()
+    for (let time = 0; time < 3; time += 1)
+      await limits.count(limited, 'login-address', [limited.caller.ip], 99)
+    assert.equal(await countPasses(() => signIn(limited)), 3)
+    assert.equal(await refusal(signIn(requestFrom())), undefined)
+
+    let devices = 0
+    const onDevices = (sub: string) =>
+      countPasses(() => admitBy(limits, requestFrom(), 'ada')({ sub, jti: `device${devices++}` } as never))
+    assert.equal(await onDevices('ada'), 60)
+    assert.equal(await onDevices('bob'), 60)
+  })
+
+  it('[V6.3.1] accounts that failed: each once, and no fewer for signing in to one that did not', async () => {
+    const limits = await startLimits()
+    const limited = requestFrom()
+    const failed = () => limits.count(limited, 'failed-accounts-address', [limited.caller.ip], 0)
+    await failAt(limits, limited, 'ada', 3)
+    await failAt(limits, limited, 'bob', 1)
+    assert.equal(await failed(), 2)
+    for (let time = 0; time < 3; time += 1) {
+      await (await admitBy(limits, limited, 'mallory')(undefined)).countSuccess()
+    }
+    assert.equal(await failed(), 2)
+    for (let time = 0; time < 2; time += 1) {
+      await (await admitBy(limits, limited, 'ada')(undefined)).countSuccess()
+    }
+    assert.equal(await failed(), 1)
+    await failAt(limits, limited, 'ada', 1)
+    assert.equal(await failed(), 2)
+  })
+})
+
+async function failAt(limits: Limits, limited: Limited, account: string, times: number): Promise<void> {
+  for (let time = 0; time < times; time += 1) {
+    await (await admitBy(limits, limited, account)(undefined)).countFailure()
+  }
+}
