@@ -9,8 +9,17 @@ import {
   deleteFailures,
   findFailures,
 } from '../../src/features/passwords/failure-queries.ts'
-import { admitTry, countFailure } from '../../src/features/passwords/throttle.ts'
-import { onEachDatabase, type TestServer } from '../kit.ts'
+import {
+  admitTry,
+  countFailure,
+  forgetFailures,
+  forgetGuesses,
+  throttledDevices,
+  throttledName,
+  throttledReauthentication,
+} from '../../src/features/passwords/throttle.ts'
+import { tryPassword } from '../../src/features/passwords/try-password.ts'
+import { onEachDatabase, PASSWORD, type TestServer } from '../kit.ts'
 import { startLimited } from '../support/guesses.ts'
 
 const FREE = [0, 0, 0, 0, 0]
@@ -97,6 +106,45 @@ onEachDatabase('delays after failures in a row', ({ start }) => {
     const last = await refusalOf(server)
     assert.deepEqual([last?.code, last?.retryAfterSeconds], ['too_many_failures', undefined])
     assert.deepEqual(await fail(), { failures: MOST + 1, isLast: false }, 'the last is told once')
+  })
+
+  it('a right password ends the row, a wrong one leaves it to be counted', async () => {
+    const server = await startLimited(start)
+    const { context } = server
+    const hash = await context.passwords.hash(PASSWORD)
+    const attempt = (password: string) => tryPassword(context, { throttled: NAME, hash, password })
+    await countFailure(context, context.db, NAME)
+    assert.equal(await attempt('another'), false)
+    assert.equal((await failuresOf(server))?.failures, 1)
+    assert.equal(await attempt(PASSWORD), true)
+    assert.equal(await failuresOf(server), undefined)
+  })
+
+  it('forgotten are those of an account: at both names, on its devices, and of who is signed in', async () => {
+    const { context } = await startLimited(start)
+    const { db } = context
+    const account = { id: 'id', username_key: 'ada', email_key: 'ada@example.com' }
+    const throttled = [
+      throttledName(context, 'Ada'),
+      throttledName(context, 'ada@example.com'),
+      throttledDevices(context, account.id),
+      throttledReauthentication(context, account.id),
+    ]
+    for (const one of [...throttled, NAME]) await countFailure(context, db, one)
+    assert.equal(await forgetFailures(context, db, account), throttled.length)
+    const left = await db.selectFrom('sign_in_failures').select('key').execute()
+    assert.deepEqual(left, [{ key: NAME.key }])
+  })
+
+  it('guesses are forgotten of the names that change, and without any the database is not asked', async () => {
+    const { context } = await startLimited(start)
+    const { db } = context
+    const keyOf = (name: string) => throttledName(context, name).key
+    for (const name of ['ada', 'undefined']) await addFailure(db, keyOf(name), context.clock.now())
+    await forgetGuesses(context, db, [undefined, 'ada'])
+    const left = await db.selectFrom('sign_in_failures').select('key').execute()
+    assert.deepEqual(left, [{ key: keyOf('undefined') }])
+    await forgetGuesses(context, undefined as never, [undefined])
   })
 
   it('RATE_LIMITS=false counts none, and keeps nobody waiting', async () => {

@@ -51,6 +51,7 @@ onEachDatabase('what was not looked at counts for nothing', ({ start }) => {
       const json = { email: `new.${email}`, current_password }
       return server.call('PATCH', `${API}/users/me`, { json, token: tokens.access_token })
     }
+    await whileBusy(server, async () => assertProblem(await prove(PASSWORD), BUSY))
     for (let count = 0; count < TO_WAIT; count += 1) assert.equal((await prove(WRONG)).status, 400)
     assert.equal(retryAfter(await prove(WRONG)), 1)
     server.clock.advance(SECOND)
