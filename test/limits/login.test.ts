@@ -148,6 +148,18 @@ onEachDatabase('limits of sign-ins', ({ start }) => {
     assert.deepEqual(tally(replies), { invalid_credentials: 30 })
     assert.equal(replies[0]?.headers.ratelimit, undefined)
   })
+
+  it('RATE_LIMITS=false leaves the failures in a row as they are, for when it is set again', async () => {
+    const server = await startLimited(start)
+    const person = await server.register()
+    for (const _ of times(5)) await guess(server, person.username, { ip: nextAddress() })
+    const failures = () => server.context.db.selectFrom('sign_in_failures').selectAll().execute()
+    const before = await failures()
+    await server.restart({ rateLimits: false })
+    assert.equal((await signInFromElsewhere(server, person)).status, 200)
+    assert.equal((await guess(server, person.username)).status, 401)
+    assert.deepEqual(await failures(), before)
+  })
 })
 
 onEachDatabase('failures in a row', ({ start }) => {

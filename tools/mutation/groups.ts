@@ -13,7 +13,8 @@ const DOCUMENT = 'test/openapi/document.test.ts'
 const LOGIN_TESTS = [
   'test/features/{login,audit}.test.ts',
   'test/limits/{given-back,captcha,login}.test.ts',
-  'test/features/{hash-queue,own-account-proof}.test.ts',
+  'test/features/hash-queue.test.ts',
+  'test/sessions/sign-in-races.test.ts',
   'test/email/{verify,notices}.test.ts',
 ]
 
