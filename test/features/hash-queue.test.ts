@@ -58,6 +58,8 @@ onEachDatabase('a full hash queue', ({ start }) => {
     assert.equal(told.value('postern_hash_queue_waiting'), 0)
     assert.equal(told.value('postern_hash_queue_refused_total'), refused.length + 1)
     assert.equal(told.value('postern_logins_total', { outcome: 'server_busy' }), refused.length)
+    const succeeded = replies.length - refused.length
+    assert.equal(told.value('postern_logins_total', { outcome: 'succeeded' }), succeeded)
     assert.equal(told.value('postern_registrations_total', { outcome: 'server_busy' }), 1)
     assert.equal(told.value('postern_problems_total', { code: 'server_busy' }), refused.length + 1)
     assertTokenPair(await login(person.username))

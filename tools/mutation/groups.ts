@@ -11,7 +11,7 @@ export type Part = {
 const DOCUMENT = 'test/openapi/document.test.ts'
 
 const LOGIN_TESTS = [
-  'test/features/{login,audit}.test.ts',
+  'test/features/{login,login-outcomes,audit}.test.ts',
   'test/limits/{given-back,captcha,login}.test.ts',
   'test/features/hash-queue.test.ts',
   'test/sessions/sign-in-races.test.ts',

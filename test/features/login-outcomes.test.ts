@@ -1,0 +1,180 @@
+import assert from 'node:assert/strict'
+import { it } from 'node:test'
+import { createCaller } from '../../src/core/caller.ts'
+import { DAY } from '../../src/core/clock.ts'
+import { Problem } from '../../src/core/problems.ts'
+import { type Admit, login } from '../../src/features/auth/login.ts'
+import { addFailure } from '../../src/features/passwords/failure-queries.ts'
+import { throttledName } from '../../src/features/passwords/throttle.ts'
+import { createLimits } from '../../src/http/limits.ts'
+import { API, onEachDatabase, PASSWORD, type TestServer } from '../kit.ts'
+import { guess, nextAddress, startLimited } from '../support/guesses.ts'
+import { mailSettings } from '../support/outbox.ts'
+import { getUser, insertBcryptUser, insertUser, listEvents } from '../support/people.ts'
+import { assertProblem, INVALID_CREDENTIALS } from '../support/replies.ts'
+
+const ADDRESS = '192.0.2.7'
+const VERIFIED_FIRST = mailSettings({
+  SMTP_URL: 'smtp://127.0.0.1:1',
+  SMTP_STARTTLS: 'false',
+  EMAIL_FROM: 'no-reply@auth.example.com',
+  REQUIRE_EMAIL_VERIFICATION: 'true',
+})
+const FAILED = 'user.sign_in_failed'
+
+const admitEverybody: Admit = async () => ({
+  isSuspicious: false,
+  countFailure: async () => {},
+  countSuccess: async () => {},
+  giveBack: async () => {},
+})
+
+/** What a sign-in with the right password is refused with, where a mail would go through `admitMail` first. */
+async function refusalOf(
+  { context }: TestServer,
+  identifier: string,
+  admitMail: (email: string) => Promise<void>,
+): Promise<unknown> {
+  const caller = createCaller(ADDRESS, 'agent', 'request')
+  try {
+    await login(context, { identifier, password: PASSWORD, caller, admitMail }, admitEverybody)
+    return undefined
+  } catch (error) {
+    return error instanceof Problem ? error.code : error
+  }
+}
+
+const mailsOf = async ({ context }: TestServer) =>
+  (await context.db.selectFrom('outbox').select('kind').execute()).map(({ kind }) => kind)
+
+const failuresOf = async (server: TestServer, userId: string | null) =>
+  (await listEvents(server, userId)).filter(({ type }) => type === FAILED).map(({ detail }) => detail)
+
+const mailLimit = async () => {
+  throw new Problem('too_many_requests')
+}
+
+onEachDatabase('what comes of a sign-in', ({ start }) => {
+  it('the failure that ends all tries at a name says so in the audit log', async () => {
+    const server = await startLimited(start)
+    const { context } = server
+    const { key, most } = throttledName(context, 'ada')
+    for (let count = 0; count < most - 2; count += 1) await addFailure(context.db, key, context.clock.now())
+    for (let count = 0; count < 2; count += 1) {
+      server.clock.advance(DAY)
+      assertProblem(await guess(server, 'ada'), INVALID_CREDENTIALS)
+    }
+    const reason = 'invalid_credentials'
+    assert.deepEqual(await failuresOf(server, null), [{ reason }, { reason, blocked: true }])
+  })
+
+  it('a try that comes too soon is a failure of the address as well', async () => {
+    const server = await startLimited(start)
+    const limits = createLimits(server.context)
+    const limited = { caller: createCaller(ADDRESS, 'agent', 'request'), reply: {} as never }
+    for (let count = 0; count < 5; count += 1) await guess(server, 'ada', { ip: nextAddress() })
+    assert.equal((await guess(server, 'ada', { ip: ADDRESS })).body.code, 'too_many_failures')
+    for (const name of ['failed-login-address', 'failed-accounts-address'] as const) {
+      assert.equal(await limits.count(limited, name, [ADDRESS], 0), 1, name)
+    }
+  })
+
+  it('whose hash is replaced each time their password has been verified, is told to come again after three', async () => {
+    const server = await start()
+    const { passwords, db } = server.context
+    const { username, password } = await server.register()
+    const hashes = await Promise.all(Array.from({ length: 5 }, () => passwords.hash(password)))
+    const { verify } = passwords
+    let verified = 0
+    passwords.verify = async (...args) => {
+      const matches = await verify(...args)
+      const password_hash = hashes[verified] ?? assert.fail('verified too often')
+      verified += 1
+      await db.updateTable('users').set({ password_hash }).where('username', '=', username).execute()
+      return matches
+    }
+    const form = { username, password }
+    assertProblem(await server.call('POST', `${API}/auth/login`, { form }), {
+      status: 503,
+      code: 'server_busy',
+    })
+    assert.equal(verified, 3)
+    passwords.verify = verify
+    await server.login({ username, password })
+  })
+
+  it('a bcrypt hash becomes one of argon2id, and stays it', async () => {
+    const server = await start()
+    await insertBcryptUser(server, 'imported', PASSWORD)
+    await server.login({ username: 'imported', password: PASSWORD })
+    const { password_hash } = await getUser(server, 'imported')
+    assert.match(password_hash ?? '', /^\$argon2id\$/)
+    await server.login({ username: 'imported', password: PASSWORD })
+    assert.equal((await getUser(server, 'imported')).password_hash, password_hash)
+  })
+})
+
+onEachDatabase('a sign-in to an address that is not verified', ({ start }) => {
+  const startVerifying = () => start(VERIFIED_FIRST)
+
+  async function insertUnverified(server: TestServer) {
+    const password_hash = await server.context.passwords.hash(PASSWORD)
+    return insertUser(server, { username: 'ada', password_hash })
+  }
+  async function register(server: TestServer): Promise<void> {
+    const json = { username: 'ada', email: 'ada@example.com', password: PASSWORD }
+    assert.equal((await server.call('POST', `${API}/auth/register`, { json })).status, 202)
+    await server.context.db.deleteFrom('outbox').execute()
+  }
+
+  const cases = [
+    { what: 'an account', prepare: insertUnverified, kind: 'verify_email' },
+    { what: 'a registration', prepare: register, kind: 'confirm_registration' },
+  ]
+  for (const { what, prepare, kind } of cases) {
+    it(`of ${what}: the mail is sent again, but beyond the limit of mails, and the answer is the same`, async () => {
+      const server = await startVerifying()
+      await prepare(server)
+      assert.equal(await refusalOf(server, 'ada', mailLimit), 'email_not_verified')
+      assert.deepEqual(await mailsOf(server), [])
+      assert.equal(await refusalOf(server, 'ada', async () => {}), 'email_not_verified')
+      assert.deepEqual(await mailsOf(server), [kind])
+    })
+
+    it(`of ${what}: what else keeps a mail from being counted is not hidden`, async () => {
+      const server = await startVerifying()
+      await prepare(server)
+      const away = new Error('the counters are away')
+      assert.equal(await refusalOf(server, 'ada', () => Promise.reject(away)), away)
+      const busy = () => Promise.reject(new Problem('server_busy'))
+      assert.equal(await refusalOf(server, 'ada', busy), 'server_busy')
+      const odd = Object.assign(new Error('odd'), { code: 'too_many_requests' })
+      assert.equal(await refusalOf(server, 'ada', () => Promise.reject(odd)), odd)
+    })
+  }
+
+  it('is written down with its reason', async () => {
+    const server = await startVerifying()
+    const { id } = await insertUnverified(server)
+    await refusalOf(server, 'ada', async () => {})
+    assert.deepEqual(await failuresOf(server, id), [{ reason: 'email_not_verified' }])
+  })
+
+  it('of somebody whose address changes meanwhile, or who goes: no mail is sent', async () => {
+    const server = await startVerifying()
+    const { id } = await insertUnverified(server)
+    const { db } = server.context
+    const change = async () => {
+      const address = { email: 'new@example.com', email_key: 'new@example.com' }
+      await db.updateTable('users').set(address).where('id', '=', id).execute()
+      // The old one is somebody else's now.
+      await insertUser(server, { username: 'other', email: 'ada@example.com', email_key: 'ada@example.com' })
+    }
+    assert.equal(await refusalOf(server, 'ada', change), 'email_not_verified')
+    const leave = async () => {
+      await db.deleteFrom('users').where('id', '=', id).execute()
+    }
+    assert.equal(await refusalOf(server, 'ada', leave), 'email_not_verified')
+    assert.deepEqual(await mailsOf(server), [])
+  })
+})
