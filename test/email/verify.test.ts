@@ -39,6 +39,7 @@ onEachDatabase('verifying an address', ({ start }) => {
     const ada = person('ada')
     const reply = await post(server, '/auth/register', ada)
     assert.equal(reply.status, 202, reply.text)
+    assert.match(reply.body.detail, /^Verify your e-mail address/)
     assert.ok(!('access_token' in reply.body))
     const signIn = () => post(server, '/auth/login', { username: 'ada', password: PASSWORD })
     assertProblem(await signIn(), { status: 403, code: 'email_not_verified' })

@@ -41,7 +41,9 @@ onSharedServer('refresh', (server) => {
     const missing = { status: 422, code: 'validation_failed', pointers: ['/refresh_token'] }
     const headers = { 'content-type': 'application/json' }
     for (const call of [{ json: {} }, { form: { other: 'x' } }, {}, { headers }, { payload: '', headers }]) {
-      assertProblem(await server().call('POST', REFRESH, call), missing)
+      const reply = await server().call('POST', REFRESH, call)
+      assertProblem(reply, missing)
+      assert.equal(reply.body.errors[0].detail, 'is missing')
     }
     for (const refresh_token of ['', 5, null, 'x'.repeat(4097)]) {
       assertProblem(await server().call('POST', REFRESH, { json: { refresh_token } }), missing)

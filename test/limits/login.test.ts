@@ -515,6 +515,7 @@ onEachDatabase('limits elsewhere', ({ start }) => {
     const replies = await Promise.all(times(3000).map(refresh))
     assert.deepEqual(tally(replies), { refresh_token_invalid: 3000 })
     assert.deepEqual(tally(await Promise.all(times(50).map(refresh))), { too_many_requests: 50 })
+    assert.equal((await server.refresh('x', { ip: nextAddress() })).status, 401)
     server.clock.advance(MINUTE)
     assert.equal((await refresh()).status, 401)
   })
