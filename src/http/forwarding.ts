@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { BlockList, isIP } from 'node:net'
+import { BlockList, isIP, isIPv6 } from 'node:net'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { Context } from '../context.ts'
 import type { Caller } from '../core/caller.ts'
@@ -43,7 +43,8 @@ NEAR.addAddress('::1', 'ipv6')
 NEAR.addSubnet('fc00::', 7, 'ipv6')
 NEAR.addSubnet('fe80::', 10, 'ipv6')
 
-const isNear = (ip: string): boolean => isIP(ip) !== 0 && NEAR.check(ip, isIP(ip) === 6 ? 'ipv6' : 'ipv4')
+/** Link-local addresses come with a zone (RFC 4007 section 11). */
+const isNear = (ip: string): boolean => NEAR.check(ip.replace(/%.*/, ''), isIPv6(ip) ? 'ipv6' : 'ipv4')
 
 /**
  * Without a trusted proxy, finds requests that come through one, and says so once a day: everybody then has the proxy's
