@@ -103,10 +103,18 @@ onEachDatabase('what comes of a sign-in', ({ start }) => {
     await server.login({ username, password })
   })
 
-  it('a bcrypt hash becomes one of argon2id, and stays it', async () => {
+  it('a bcrypt hash becomes one of argon2id by one sign-in, and stays it', async () => {
     const server = await start()
+    const { passwords } = server.context
+    const { verify } = passwords
+    let verified = 0
+    passwords.verify = (...args) => {
+      verified += 1
+      return verify(...args)
+    }
     await insertBcryptUser(server, 'imported', PASSWORD)
     await server.login({ username: 'imported', password: PASSWORD })
+    assert.equal(verified, 1)
     const { password_hash } = await getUser(server, 'imported')
     assert.match(password_hash ?? '', /^\$argon2id\$/)
     await server.login({ username: 'imported', password: PASSWORD })

@@ -21,28 +21,57 @@ const LOGIN_TESTS = [
 /** What mutation tests are run over: each part of the code with the tests that are about it, not with all that pass through it. */
 export const GROUPS: Readonly<Record<string, Readonly<Record<string, Part>>>> = {
   security: {
-    all: {
-      mutate: ['src/core/security/*.ts'],
+    tokens: {
+      mutate: ['src/core/security/{algorithms,claims,jws,low-s,tokens}.ts'],
       tests: [
-        'test/core/security/token-vectors.test.ts',
-        'test/core/{failure-times,thread-priority,work-queue,passwords}.test.ts',
-        'test/core/security/{keyring,secrets,tokens,token-secrets}.test.ts',
+        'test/core/security/{token-vectors,low-s,tokens,token-secrets}.test.ts',
         'test/core/security/token-attacks-*.test.ts',
-        'test/features/{refresh,login}.test.ts',
-        'test/core/security/token-differential.test.ts',
-        'test/features/hash-queue.test.ts',
+        'test/core/security/{keyring,token-differential}.test.ts',
+      ],
+    },
+    keys: {
+      mutate: ['src/core/security/{keyring,pseudonyms,secrets}.ts'],
+      tests: [
+        'test/core/security/{keyring,pseudonyms,secrets,tokens,token-secrets}.test.ts',
+        'test/core/security/token-attacks-*.test.ts',
+      ],
+    },
+    passwords: {
+      database: 'sqlite',
+      mutate: ['src/core/security/{failure-times,passwords,thread-priority,work-queue}.ts'],
+      tests: [
+        'test/core/{failure-times,thread-priority,work-queue,passwords}.test.ts',
+        'test/features/{login,hash-queue}.test.ts',
       ],
     },
   },
   sessions: {
-    all: {
-      mutate: ['src/features/sessions/*.ts'],
+    rotating: {
+      mutate: ['src/features/sessions/{refresh,rotation-queries,issue-tokens,liveness}.ts'],
       tests: [
-        DOCUMENT,
-        'test/sessions/{refresh,theft,storage,chain,lost-races,races,rotate-together,sign-in-races}.test.ts',
-        'test/features/{sessions,refresh,logout,logout-ended,logout-cookie,me,admin,audit,own-account}.test.ts',
+        'test/features/refresh.test.ts',
+        'test/sessions/{refresh,theft,lost-races,storage,rotate-together}.test.ts',
+        'test/features/audit.test.ts',
+        'test/sessions/{chain,races}.test.ts',
         'test/email/notices.test.ts',
         'test/monitoring/metrics.test.ts',
+      ],
+    },
+    ending: {
+      mutate: ['src/features/sessions/{end-sessions,ended-events,ending-queries,clean-up-sessions}.ts'],
+      tests: [
+        'test/features/{logout,logout-ended,sessions,audit,admin,own-account}.test.ts',
+        'test/revocation/feed.test.ts',
+        'test/sessions/{storage,chain,races}.test.ts',
+      ],
+    },
+    living: {
+      mutate: ['src/features/sessions/{start-session,queries,authenticate,list-sessions,router,schemas}.ts'],
+      tests: [
+        DOCUMENT,
+        'test/features/{sessions,me,login}.test.ts',
+        'test/sessions/{storage,sign-in-races,races}.test.ts',
+        'test/email/notices.test.ts',
       ],
     },
   },
