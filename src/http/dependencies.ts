@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { Context } from '../context.ts'
 import { type Caller, createCaller } from '../core/caller.ts'
-import { Problem } from '../core/problems.ts'
+import { PROBLEMS, Problem } from '../core/problems.ts'
 import type { Scope } from '../core/scopes.ts'
 import { isServiceKey, readServiceKey } from '../features/service-keys/service-keys.ts'
 import { type Authenticated, authenticate } from '../features/sessions/authenticate.ts'
@@ -64,13 +64,13 @@ export async function currentSuperuser(context: Context, request: FastifyRequest
   return user
 }
 
-/** Whether who was let in may do it still. */
+/** Whether who was let in may do it still: while nobody can tell, they may. */
 export async function hasScope(context: Context, request: FastifyRequest, scope: Scope): Promise<boolean> {
   try {
     await requireScope(context, request, scope)
     return true
   } catch (error) {
-    if (error instanceof Problem) return false
+    if (error instanceof Problem) return PROBLEMS[error.code].status >= 500
     throw error
   }
 }

@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream'
+import { finished, Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 const EVENT_STREAM = 'text/event-stream'
@@ -32,8 +32,8 @@ export function sendEvents(
   { signal, close }: OpenStream,
 ): FastifyReply {
   const stream = Readable.from(toLines(events), { objectMode: false, highWaterMark: 64 * 1024 })
-  // Not when the stream closes: it waits for the next event first.
-  reply.raw.once('close', close)
+  // Not when the stream closes: it waits for the next event first. The client may have gone before it began.
+  finished(reply.raw, () => close())
   signal.addEventListener('abort', () => {
     // A reader who takes nothing would hold up whoever waits for the end of it.
     setTimeout(() => reply.raw.destroy(), LAST_EVENTS_MS).unref()

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { it, type TestContext } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
+import type { Settings } from '../../src/core/settings.ts'
 import { insertRevocations } from '../../src/features/revocation/queries.ts'
 import { streamRevocations } from '../../src/features/revocation/stream-revocations.ts'
 import { createServiceKey, endServiceKey } from '../../src/features/service-keys/service-keys.ts'
@@ -10,8 +11,8 @@ import { until } from '../support/until.ts'
 
 onEachDatabase('the stream of revocations', ({ start }) => {
   /** A server on a socket, which looks at the feed as often as one does. */
-  const startOpen = async (t: TestContext) => {
-    const server = await start()
+  const startOpen = async (t: TestContext, overrides: Partial<Settings> = {}) => {
+    const server = await start(overrides)
     const address = await server.app.listen({ host: '127.0.0.1', port: 0 })
     const url = `${address}${API}/revocations`
     const key = await createServiceKey(server.context, { name: 'api', scopes: ['revocations:read'] })
@@ -144,6 +145,36 @@ onEachDatabase('the stream of revocations', ({ start }) => {
     const began = performance.now()
     await until('none is followed', () => streamsOf(server) === 0)
     assert.ok(performance.now() - began < 1000)
+  })
+
+  it('who hangs up before it begins leaves nothing behind', async (t) => {
+    const { server, url, key } = await startOpen(t, { rateLimits: true })
+    const headers = { accept: 'text/event-stream', authorization: `Bearer ${key.secret}` }
+    const { counters } = server.context
+    const asked = Promise.withResolvers<void>()
+    const held = Promise.withResolvers<void>()
+    const { add } = counters.local
+    counters.local.add = async (...args) => {
+      asked.resolve()
+      await held.promise
+      return add(...args)
+    }
+    const hangUp = new AbortController()
+    const reply = fetch(url, { headers, signal: hangUp.signal }).catch(() => 'hung up')
+    await asked.promise
+    const connections = () =>
+      new Promise<number>((resolve) => server.app.server.getConnections((_error, count) => resolve(count)))
+    hangUp.abort()
+    assert.equal(await reply, 'hung up')
+    await until('the server has noticed', async () => (await connections()) === 0)
+    let opened = 0
+    const { revocationStreams } = server.context.metrics
+    server.context.metrics.revocationStreams = (change) => {
+      if (change > 0) opened += 1
+      revocationStreams(change)
+    }
+    held.resolve()
+    await until('it has begun and ended', () => opened === 1 && streamsOf(server) === 0)
   })
 
   it('HEAD begins none', async (t) => {

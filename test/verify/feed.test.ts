@@ -109,6 +109,24 @@ test('a key that leaked is dropped at once, with the tokens that were seen, and 
   assert.equal(verifier.counts().revokedKeys, 1)
 })
 
+test('when all keys are dropped, the new one is found within seconds of being there, whatever came before it', async (t) => {
+  const time = movableTime(t)
+  const issuer = await startIssuer(t)
+  const { verifier, connection } = await openCaughtUp(t, issuer)
+  const old = issuer.token()
+  await verifier.verify(old)
+  const [leaked] = issuer.jwks.keys.splice(0) as { kid?: string }[]
+  connection.revokeKey(leaked?.kid ?? assert.fail('no key'), '1.a')
+  await until('the key is dropped', async () => !(await isAccepted(verifier, old)))
+  await until('the keys were asked for again', () => issuer.keyRequests.length >= 2)
+  await issuer.settle()
+  assert.equal(await refusalOf(verifier, issuer.token({ jti: 'unseen' })), 'token_invalid')
+  const made = await generateSigningKey('ES256')
+  issuer.jwks.keys.push(publicJwk(made))
+  time.advance(1_000)
+  await verifier.verify(signToken(made, someClaims(issuer.url)))
+})
+
 test('how old the knowledge is counts from the last heartbeat; a revocation does not make it younger', async (t) => {
   const time = movableTime(t)
   const issuer = await startIssuer(t)

@@ -125,7 +125,8 @@ export function createKeys({
     },
     async seek(header) {
       const time = performance.now()
-      const isDue = time - soughtAt >= (isLoaded ? SEEK_EVERY_MS : SEEK_FIRST_EVERY_MS)
+      const everyMs = isLoaded && current.size > 0 ? SEEK_EVERY_MS : SEEK_FIRST_EVERY_MS
+      const isDue = time - soughtAt >= everyMs
       if (isDue) soughtAt = time
       if (isDue || began) await refresh()
       const key = current.get(header)

@@ -46,7 +46,8 @@ export async function rotateKeys(
   const found = await listSigningKeys(database.db)
   const signing = currentOf(found, clock.now())
   if (!signing || !isDue(signing)) return undefined
-  const made = waitingOf(found) ?? (await generateSigningKey(signing.algorithm))
+  const generate = () => generateSigningKey(signing.algorithm)
+  const made = waitingOf(found) ? undefined : await generate()
   return database.runAlone(async (trx) => {
     const now = clock.now()
     const keys = await listSigningKeys(trx)
@@ -54,6 +55,8 @@ export async function rotateKeys(
     if (scheduled) return { key: scheduled, at: Number(scheduled.signs_from), wasSetBefore: true }
     const current = currentOf(keys, now)
     if (!current || !isDue(current)) return undefined
-    return { ...(await succeed(context, trx, current, waitingOf(keys) ?? made)), wasSetBefore: false }
+    // One that waited when it was looked at may have been revoked since.
+    const next = waitingOf(keys) ?? made ?? (await generate())
+    return { ...(await succeed(context, trx, current, next)), wasSetBefore: false }
   })
 }
