@@ -1,5 +1,12 @@
 import assert from 'node:assert/strict'
-import { createPublicKey, createSecretKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import {
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  createSecretKey,
+  generateKeyPairSync,
+  type KeyObject,
+} from 'node:crypto'
 import { test } from 'node:test'
 import { calculateJwkThumbprint, createLocalJWKSet, type JWK, jwtVerify } from 'jose'
 import { StartupError } from '../../../src/core/problems.ts'
@@ -8,8 +15,10 @@ import {
   createKeyring,
   generateSigningKey,
   type KeySet,
+  readPrivateKey,
   type SigningKey,
 } from '../../../src/core/security/keyring.ts'
+import { deriveKey, type KeyLabel } from '../../../src/core/security/secrets.ts'
 import { ASYMMETRIC, decode, SECRET_KEY } from './token-kit.ts'
 
 const secretKey = SECRET_KEY
@@ -193,4 +202,49 @@ test('[RFC8725-3.4] a key that cannot be read is refused: no point of its curve,
   refuses([{ ...es256, privateJwk: es256.publicJwk }], /cannot be read/)
   refuses([{ ...es256, publicJwk: { kty: 'oct', k: 'AAAA' } }], /cannot be read/)
   refuses([{ ...es256, publicJwk: {} as JWK }], /cannot be read/)
+})
+
+test('the keys of each kind of token are derived for it, and named by a MAC of a constant', () => {
+  const keyring = createKeyring({ algorithm: 'HS256', secretKey, signingKeys: [] })
+  const kidOf = (label: KeyLabel) =>
+    createHmac('sha256', deriveKey(secretKey, label)).update('kid').digest('base64url').slice(0, 16)
+  const { access, refresh, device } = keyring
+  assert.deepEqual(
+    [access, refresh, device].map(({ current }) => current.kid),
+    [kidOf('access-hs256'), kidOf('refresh-hs256'), kidOf('device-hs256')],
+  )
+})
+
+test('a key that was made elsewhere is read as PEM or as a JWK, and named by its thumbprint', async () => {
+  for (const { algorithm, privateJwk, publicJwk, kid } of generated) {
+    const pem = createPrivateKey({ key: privateJwk, format: 'jwk' }).export({
+      type: 'pkcs8',
+      format: 'pem',
+    })
+    const jwk = JSON.stringify(privateJwk)
+    for (const text of [String(pem), jwk, `\n ${jwk}\n`]) {
+      const read = await readPrivateKey(text, algorithm)
+      assert.deepEqual([read.kid, read.algorithm], [kid, algorithm])
+      assert.deepEqual({ ...read.publicJwk }, { ...publicJwk })
+      assert.equal(read.privateJwk.d, privateJwk.d)
+      createKeyring({ algorithm, secretKey, signingKeys: [read] })
+    }
+  }
+})
+
+test('what is no private key of the algorithm is refused, without a word of what it is', async () => {
+  const publicPem = createPublicKey({ key: es256.publicJwk, format: 'jwk' }).export({
+    type: 'spki',
+    format: 'pem',
+  })
+  const jwk = JSON.stringify(es256.privateJwk)
+  const texts = ['', '{}', '{', 'no key', publicPem, JSON.stringify(es256.publicJwk), jwk.slice(0, -20)]
+  for (const text of [...texts.map(String), JSON.stringify(eddsa.privateJwk)]) {
+    await assert.rejects(
+      readPrivateKey(text, 'ES256'),
+      (error) =>
+        error instanceof StartupError &&
+        error.message === 'This is no private key for ES256, as PEM (PKCS #8) or as a JSON Web Key',
+    )
+  }
 })

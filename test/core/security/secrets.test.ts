@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict'
-import { createHmac } from 'node:crypto'
+import { createHash, createHmac } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { deriveKey, type KeyLabel, open, seal } from '../../../src/core/security/secrets.ts'
+import {
+  deriveKey,
+  hashSecret,
+  isSameSecret,
+  type KeyLabel,
+  open,
+  openWithEither,
+  seal,
+} from '../../../src/core/security/secrets.ts'
 
 const SECRET_KEY = 'a root secret for tests: 7h5nW2kq'
 const LABELS: KeyLabel[] = ['access-hs256', 'refresh-hs256', 'seal-private-keys']
@@ -95,4 +103,42 @@ test('opening hostile text gives nothing and does not throw', () => {
       assert.equal(open(key, `v1.${text}`, 'kid'), undefined)
     }),
   )
+})
+
+test('what either secret has sealed is opened, and which of them it was is told', () => {
+  const label = 'seal-private-keys'
+  const [current, previous, other] = [SECRET_KEY, `${SECRET_KEY}.`, `${SECRET_KEY}!`]
+  const sealedWith = (secret: string) => seal(deriveKey(secret, label), 'a text', 'its place')
+  const openIt = (sealed: string, secretKeyPrevious?: string, place = 'its place') =>
+    openWithEither({ secretKey: current, secretKeyPrevious }, label, sealed, place)
+  assert.deepEqual(openIt(sealedWith(current)), { plaintext: 'a text', isOfPrevious: false })
+  assert.deepEqual(openIt(sealedWith(current), previous), { plaintext: 'a text', isOfPrevious: false })
+  assert.deepEqual(openIt(sealedWith(previous), previous), { plaintext: 'a text', isOfPrevious: true })
+  assert.equal(openIt(sealedWith(previous)), undefined)
+  assert.equal(openIt(sealedWith(other), previous), undefined)
+  assert.equal(openIt(sealedWith(current), previous, 'another place'), undefined)
+})
+
+test('secrets are the same when every character is', () => {
+  for (const [one, other] of [
+    ['', ''],
+    ['secret', 'secret'],
+    ['sécret', 'sécret'],
+  ] as const) {
+    assert.equal(isSameSecret(one, other), true)
+  }
+  for (const [one, other] of [
+    ['secret', 'secres'],
+    ['secret', 'secret '],
+    ['', 'secret'],
+    ['secret', ''],
+  ] as const) {
+    assert.equal(isSameSecret(one, other), false)
+  }
+})
+
+test('the hash of a secret is that of SHA-256, in base64url', () => {
+  const expected = createHash('sha256').update('a secret').digest().toString('base64url')
+  assert.equal(hashSecret('a secret'), expected)
+  assert.equal(hashSecret(''), '47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU')
 })
