@@ -62,7 +62,7 @@ export const GROUPS: Readonly<Record<string, Readonly<Record<string, Part>>>> = 
       tests: [
         'test/features/{logout,logout-ended,sessions,audit,admin,own-account}.test.ts',
         'test/revocation/feed.test.ts',
-        'test/sessions/{storage,chain,races}.test.ts',
+        'test/sessions/{sign-in-races,storage,chain,races}.test.ts',
       ],
     },
     living: {
