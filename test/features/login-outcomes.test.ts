@@ -8,10 +8,11 @@ import { addFailure } from '../../src/features/passwords/failure-queries.ts'
 import { throttledName } from '../../src/features/passwords/throttle.ts'
 import { createLimits } from '../../src/http/limits.ts'
 import { API, onEachDatabase, PASSWORD, type TestServer } from '../kit.ts'
-import { guess, nextAddress, startLimited } from '../support/guesses.ts'
+import { guess, nextAddress, requestFrom, startLimited } from '../support/guesses.ts'
 import { mailSettings } from '../support/outbox.ts'
 import { getUser, insertBcryptUser, insertUser, listEvents } from '../support/people.ts'
 import { assertProblem, INVALID_CREDENTIALS } from '../support/replies.ts'
+import { replaceVerify } from '../support/verifying-passwords.ts'
 
 const ADDRESS = '192.0.2.7'
 const VERIFIED_FIRST = mailSettings({
@@ -71,11 +72,10 @@ onEachDatabase('what comes of a sign-in', ({ start }) => {
   it('a try that comes too soon is a failure of the address as well', async () => {
     const server = await startLimited(start)
     const limits = createLimits(server.context)
-    const limited = { caller: createCaller(ADDRESS, 'agent', 'request'), reply: {} as never }
     for (let count = 0; count < 5; count += 1) await guess(server, 'ada', { ip: nextAddress() })
     assert.equal((await guess(server, 'ada', { ip: ADDRESS })).body.code, 'too_many_failures')
     for (const name of ['failed-login-address', 'failed-accounts-address'] as const) {
-      assert.equal(await limits.count(limited, name, [ADDRESS], 0), 1, name)
+      assert.equal(await limits.count(requestFrom(), name, [ADDRESS], 0), 1, name)
     }
   })
 
@@ -84,34 +84,31 @@ onEachDatabase('what comes of a sign-in', ({ start }) => {
     const { passwords, db } = server.context
     const { username, password } = await server.register()
     const hashes = await Promise.all(Array.from({ length: 5 }, () => passwords.hash(password)))
-    const { verify } = passwords
     let verified = 0
-    passwords.verify = async (...args) => {
+    const restore = replaceVerify(server, (verify) => async (...args) => {
       const matches = await verify(...args)
       const password_hash = hashes[verified] ?? assert.fail('verified too often')
       verified += 1
       await db.updateTable('users').set({ password_hash }).where('username', '=', username).execute()
       return matches
-    }
+    })
     const form = { username, password }
     assertProblem(await server.call('POST', `${API}/auth/login`, { form }), {
       status: 503,
       code: 'server_busy',
     })
     assert.equal(verified, 3)
-    passwords.verify = verify
+    restore()
     await server.login({ username, password })
   })
 
   it('a bcrypt hash becomes one of argon2id by one sign-in, and stays it', async () => {
     const server = await start()
-    const { passwords } = server.context
-    const { verify } = passwords
     let verified = 0
-    passwords.verify = (...args) => {
+    replaceVerify(server, (verify) => (...args) => {
       verified += 1
       return verify(...args)
-    }
+    })
     await insertBcryptUser(server, 'imported', PASSWORD)
     await server.login({ username: 'imported', password: PASSWORD })
     assert.equal(verified, 1)

@@ -1,37 +1,22 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { createCaller } from '../../src/core/caller.ts'
 import { SECOND } from '../../src/core/clock.ts'
-import type { Problem } from '../../src/core/problems.ts'
 import { createLimits, LIMITS, type Limited, type LimitName, type Limits } from '../../src/http/limits.ts'
 import { admitMailFrom, admitMailTo, admitProof } from '../../src/http/mail-limits.ts'
 import { admitBy } from '../../src/http/sign-in-limits.ts'
 import { onEachDatabase, type TestServer } from '../kit.ts'
-import { nextAddress, startLimited } from '../support/guesses.ts'
+import { requestFrom, startLimited } from '../support/guesses.ts'
+import { problemOf } from '../support/replies.ts'
 
 /** Refused once 10 have been counted. */
 const SMALL = 'login-address-account'
 const SUBJECT = ['one']
 const { most } = LIMITS[SMALL]
 
-function requestFrom(ip = nextAddress(), isShared = false): Limited {
-  const caller = { ...createCaller(ip, 'agent', 'request'), isShared }
-  return { caller, reply: { header: () => {} } as never }
-}
-
-async function refusal(deed: Promise<unknown>): Promise<Problem | undefined> {
-  try {
-    await deed
-    return undefined
-  } catch (error) {
-    return error as Problem
-  }
-}
-
 /** How often in a row something is let through. */
 async function countPasses(deed: () => Promise<unknown>): Promise<number> {
   let passes = 0
-  while (passes < 200 && (await refusal(deed())) === undefined) passes += 1
+  while (passes < 200 && (await problemOf(deed())) === undefined) passes += 1
   return passes
 }
 
@@ -67,8 +52,8 @@ onEachDatabase('how limits count', ({ start }) => {
       void refused.push(labels?.limit ?? '')
     const limits = createLimits({ ...context, metrics: { ...context.metrics, limited } })
     await limits.count(requestFrom(), SMALL, SUBJECT, most)
-    const taken = await refusal(limits.take(requestFrom(), SMALL, SUBJECT))
-    const asked = await refusal(limits.requireRoom(requestFrom(), SMALL, SUBJECT))
+    const taken = await problemOf(limits.take(requestFrom(), SMALL, SUBJECT))
+    const asked = await problemOf(limits.requireRoom(requestFrom(), SMALL, SUBJECT))
     assert.deepEqual([taken?.context, asked?.context], [{ limit: SMALL }, { limit: SMALL }])
     assert.deepEqual(refused, [SMALL, SMALL])
   })
@@ -76,7 +61,7 @@ onEachDatabase('how limits count', ({ start }) => {
   it('the first refusal of a window is recorded, and so is the last that was counted where nothing is refused', async () => {
     const server = await startLimited(start)
     const limits = createLimits(server.context)
-    const take = (subject: string) => refusal(limits.take(requestFrom(), SMALL, [subject]))
+    const take = (subject: string) => problemOf(limits.take(requestFrom(), SMALL, [subject]))
     const count = (points?: number) => limits.count(requestFrom(), SMALL, ['other'], points)
     for (let time = 0; time < most; time += 1) await take('one')
     assert.deepEqual(await reachedOf(server), [])
@@ -103,7 +88,7 @@ onEachDatabase('how limits count', ({ start }) => {
     assert.equal(await limits.count(proxy(), SMALL, SUBJECT), 0)
     assert.equal(await stands(SMALL), 0)
     await limits.count(requestFrom(), SMALL, SUBJECT, most)
-    assert.equal(await refusal(limits.requireRoom(proxy(), SMALL, SUBJECT)), undefined)
+    assert.equal(await problemOf(limits.requireRoom(proxy(), SMALL, SUBJECT)), undefined)
     assert.equal(await countPasses(() => limits.take(proxy(), 'login-account', SUBJECT)), 20)
   })
 
@@ -112,7 +97,7 @@ onEachDatabase('how limits count', ({ start }) => {
     const limits = createLimits(context)
     assert.equal(await limits.count(requestFrom(), SMALL, SUBJECT, most), 0)
     assert.equal(await limits.take(requestFrom(), SMALL, SUBJECT), 0)
-    assert.equal(await refusal(limits.requireRoom(requestFrom(), SMALL, SUBJECT)), undefined)
+    assert.equal(await problemOf(limits.requireRoom(requestFrom(), SMALL, SUBJECT)), undefined)
     const limited = createLimits({ ...context, settings: { ...context.settings, rateLimits: true } })
     assert.equal(await limited.count(requestFrom(), SMALL, SUBJECT, 0), 0)
   })
@@ -194,7 +179,7 @@ onEachDatabase('whose limits are whose', ({ start }) => {
     for (let time = 0; time < 3; time += 1)
       await limits.count(limited, 'login-address', [limited.caller.ip], 99)
     assert.equal(await countPasses(() => signIn(limited)), 3)
-    assert.equal(await refusal(signIn(requestFrom())), undefined)
+    assert.equal(await problemOf(signIn(requestFrom())), undefined)
 
     let devices = 0
     const onDevices = (sub: string) =>

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { SECOND } from '../../src/core/clock.ts'
-import type { Problem } from '../../src/core/problems.ts'
 import {
   addFailure,
   claimTry,
@@ -21,6 +20,7 @@ import {
 import { tryPassword } from '../../src/features/passwords/try-password.ts'
 import { onEachDatabase, PASSWORD, type TestServer } from '../kit.ts'
 import { startLimited } from '../support/guesses.ts'
+import { problemOf } from '../support/replies.ts'
 
 const FREE = [0, 0, 0, 0, 0]
 const DOUBLING = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
@@ -32,14 +32,8 @@ const failuresOf = async ({ context }: TestServer, key = NAME.key) =>
   (await findFailures(context.db, [key]))[0]
 
 /** What a try is refused with; undefined when it is let through. */
-async function refusalOf(server: TestServer): Promise<Problem | undefined> {
-  try {
-    await admitTry(server.context, NAME, await failuresOf(server))
-    return undefined
-  } catch (error) {
-    return error as Problem
-  }
-}
+const refusalOf = async (server: TestServer) =>
+  problemOf(admitTry(server.context, NAME, await failuresOf(server)))
 
 it('[V6.3.1] after four failures in a row each wait is twice the one before, to 15 minutes', () => {
   assert.deepEqual(
@@ -97,8 +91,8 @@ onEachDatabase('delays after failures in a row', ({ start }) => {
     server.clock.advance(SECOND - 1)
     const stale = await failuresOf(server)
     assert.equal(await refusalOf(server), undefined)
-    const late = await admitTry(context, NAME, stale).catch((error) => error)
-    assert.equal(late.retryAfterSeconds, 2, 'another has taken the try since the failures were read')
+    const late = await problemOf(admitTry(context, NAME, stale))
+    assert.equal(late?.retryAfterSeconds, 2, 'another has taken the try since the failures were read')
     for (let count = 6; count <= MOST; count += 1) {
       assert.deepEqual(await fail(), { failures: count, isLast: count === MOST })
     }

@@ -3,9 +3,8 @@ import { it } from 'node:test'
 import { SECOND } from '../../src/core/clock.ts'
 import type { Settings } from '../../src/core/settings.ts'
 import { API, onEachDatabase, type Reply, type TestServer } from '../kit.ts'
-import { guess, nextAddress, startLimited, tally } from '../support/guesses.ts'
+import { guess, nextAddress, startLimited, tally, times } from '../support/guesses.ts'
 
-const times = (count: number): number[] => Array.from({ length: count }, (_, index) => index)
 const SPOOFS = [
   'x-forwarded-for',
   'x-real-ip',

@@ -7,30 +7,21 @@ import { throttledName } from '../../src/features/passwords/throttle.ts'
 import { API, onEachDatabase, PASSWORD, type TestServer } from '../kit.ts'
 import { guess, nextAddress, retryAfter, signIn, startLimited, tally, WRONG } from '../support/guesses.ts'
 import { assertProblem, INVALID_CREDENTIALS } from '../support/replies.ts'
+import { replaceVerify } from '../support/verifying-passwords.ts'
 
 const BUSY = { status: 503, code: 'server_busy' }
 /** After so many in a row the next has to wait. */
 const TO_WAIT = 5
 
-/** Puts something in the place of hashing, until what it returns is called. */
-function replaceVerify({ context }: TestServer, verify: () => Promise<boolean>): () => void {
-  const { passwords } = context
-  const own = passwords.verify
-  passwords.verify = verify
-  return () => {
-    passwords.verify = own
-  }
-}
-
 /** While `deed` lasts no password is looked at. */
 async function whileBusy(server: TestServer, deed: () => Promise<void>): Promise<void> {
-  const restore = replaceVerify(server, () => Promise.reject(serverBusy()))
+  const restore = replaceVerify(server, () => () => Promise.reject(serverBusy()))
   await deed()
   restore()
 }
 
 /** As many wrong passwords as a test likes, without the time that they take to hash. */
-const hashNothing = (server: TestServer) => replaceVerify(server, async () => false)
+const hashNothing = (server: TestServer) => replaceVerify(server, () => async () => false)
 
 onEachDatabase('what was not looked at counts for nothing', ({ start }) => {
   it('the one try after a wait', async () => {

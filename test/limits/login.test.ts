@@ -14,10 +14,9 @@ import {
   signInOnDevice,
   startLimited,
   tally,
+  times,
   WRONG,
 } from '../support/guesses.ts'
-
-const times = (count: number): number[] => Array.from({ length: count }, (_, index) => index)
 
 onEachDatabase('limits of sign-ins', ({ start }) => {
   it('[V6.3.1] [V6.1.1] 200 guesses at one account at once, each from an address of its own: 20 are looked at', async () => {

@@ -6,6 +6,7 @@ import { SECOND } from '../../src/core/clock.ts'
 import type { Problem } from '../../src/core/problems.ts'
 import { createLimits, LIMITS, type LimitName } from '../../src/http/limits.ts'
 import { onEachDatabase } from '../kit.ts'
+import { requestFrom } from '../support/guesses.ts'
 
 const NAMES = Object.keys(LIMITS) as LimitName[]
 const HASH_THREADS = 3
@@ -37,7 +38,7 @@ onEachDatabase('every limit', ({ share }) => {
       assert.equal(reply.headers['ratelimit-policy'], isTold ? policy : undefined)
       const rest = `"${name}";r=${most - 1};t=${windowMs / SECOND}`
       assert.equal(reply.headers.ratelimit, isTold ? rest : undefined)
-      await limits.count({ caller: createCaller('', '', ''), reply: {} as never }, name, ['one'], most - 2)
+      await limits.count(requestFrom(), name, ['one'], most - 2)
       assert.equal((await take()).statusCode, 200)
 
       assert.equal((await take()).statusCode, 429)

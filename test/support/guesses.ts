@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { createCaller } from '../../src/core/caller.ts'
 import type { Settings } from '../../src/core/settings.ts'
+import type { Limited } from '../../src/http/limits.ts'
 import { API, type Call, type Person, type Reply, type TestServer } from '../kit.ts'
 
 type Start = (overrides?: Partial<Settings>) => Promise<TestServer>
@@ -43,6 +45,15 @@ export function nextAddress(): string {
   addresses += 1
   return `10.${(addresses >> 16) & 255}.${(addresses >> 8) & 255}.${addresses & 255}`
 }
+
+/** A request as limits see it. */
+export function requestFrom(ip = nextAddress(), isShared = false): Limited {
+  const caller = { ...createCaller(ip, 'agent', 'request'), isShared }
+  return { caller, reply: { header: () => {} } as never }
+}
+
+/** 0, 1, 2 and so on: so many. */
+export const times = (count: number): number[] => Array.from({ length: count }, (_, index) => index)
 
 /** How many of the replies had this code; 200 for those that have none. */
 export function tally(replies: Reply[]): Record<string, number> {

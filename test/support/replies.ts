@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { Problem } from '../../src/core/problems.ts'
 import type { Reply } from '../kit.ts'
 
 type Expected = {
@@ -25,6 +26,17 @@ export function assertProblem(reply: Reply, { status, code, detail, challenge, p
   assert.equal(reply.headers['cache-control'], 'no-store')
   assert.equal(reply.headers['www-authenticate'], challenge)
   assert.deepEqual(errors?.map((error: { pointer: string }) => error.pointer).sort(), pointers?.sort())
+}
+
+/** What something is refused with; undefined when it is let through. Any other error is thrown. */
+export async function problemOf(deed: Promise<unknown>): Promise<Problem | undefined> {
+  try {
+    await deed
+    return undefined
+  } catch (error) {
+    if (error instanceof Problem) return error
+    throw error
+  }
 }
 
 const JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/
