@@ -1,4 +1,5 @@
 import { flushCompileCache } from 'node:module'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { createApp } from './app.ts'
 import { type Context, createContext } from './context.ts'
@@ -14,6 +15,8 @@ import { stopOnSignal } from './stop.ts'
 
 /** How long requests in flight may take to finish once the process is asked to stop. */
 const GRACE_MS = 10_000
+/** How long everything may take to stop, whatever hangs. */
+const STOP_MS = 12_000
 const SWEEP_MS = 50
 /** With one alone, a name that takes long to resolve would keep every password waiting. */
 const LEAST_POOL_THREADS = 2
@@ -42,16 +45,23 @@ export async function startServer(settings: Settings, log: Logger, isFirst: bool
       throw error
     })
     const stopJobs = startJobs(context, log)
-    stopOnSignal(log, async () => {
+    const stop = async () => {
       await stopJobs(closeWithin(app, GRACE_MS))
       await context.close()
       closeMetrics()
       await tracing?.stop()
-    })
+    }
+    stopOnSignal(log, () => Promise.race([stop(), hasHung(log)]))
   } catch (error) {
     await context.close()
     throw error
   }
+}
+
+/** Whatever the database has been asked for by now may be without an answer for long; all that was answered is stored. */
+async function hasHung(log: Logger): Promise<void> {
+  await sleep(STOP_MS, undefined, { ref: false })
+  log.warn(`did not wait for what had not ended after ${STOP_MS / 1000} seconds`)
 }
 
 /** A database that cannot be written to for a while does not keep a server from starting. */

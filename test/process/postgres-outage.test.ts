@@ -120,7 +120,7 @@ describe('PostgreSQL hangs: connections stay open and nothing is answered', () =
     await assertServing(server, tokens)
   })
 
-  it('SIGTERM meanwhile ends the server soon after its 10 seconds', async () => {
+  it('SIGTERM meanwhile ends the server 2 seconds after its 10 at the latest', async () => {
     const tokens = await loginAgain(server)
     proxy.stall()
     const inFlight = Object.values(REQUESTS).map((request) => request(server, tokens).catch(() => undefined))
@@ -129,7 +129,7 @@ describe('PostgreSQL hangs: connections stay open and nothing is answered', () =
     const exit = await server.stop()
     const ms = performance.now() - startedAt
     assert.deepEqual(exit, { code: 0, signal: null })
-    assert.ok(ms < 14_000, `${ms} ms`)
+    assert.ok(ms < 13_500, `${ms} ms`)
     await Promise.all(inFlight)
   })
 })
