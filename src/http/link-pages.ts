@@ -46,7 +46,8 @@ export function createPageServer(app: App, context: Context, limits: Limits): Se
     const refusal = PASSWORD_REFUSALS.find((known) => known === context?.refusal)
     if (refusal) return formOf(kind, token, { refusals: [refusal] })
     if (kind === 'verify' && code === 'validation_failed') return formOf('confirm', token)
-    return INCORRECT.includes(code) ? formOf(kind, token, { isRefused: true }) : undefined
+    const isWithout = kind === 'confirm' && code === 'validation_failed'
+    return isWithout || INCORRECT.includes(code) ? formOf(kind, token, { isRefused: true }) : undefined
   }
   return (kind, use) => {
     const hidden = { schema: { hide: true } }

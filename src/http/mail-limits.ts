@@ -1,3 +1,4 @@
+import type { AdmitPassword } from '../features/email-tokens/verify-email.ts'
 import { emailKey } from '../features/users/names.ts'
 import { addressOf, type Limited, type Limits } from './limits.ts'
 
@@ -5,31 +6,19 @@ import { addressOf, type Limited, type Limits } from './limits.ts'
  * Counts a mail that somebody asks for: for an account each kind by itself, for an address all together.
  * @throws Problem `too_many_requests`
  */
-export async function admitMailFrom(
+export async function admitMail(
   limits: Limits,
   limited: Limited,
-  kind: string,
+  kind: 'register' | 'verify' | 'reset' | 'sign-in' | 'change',
   email: string,
 ): Promise<void> {
   const address = addressOf(limited.caller)
-  await limits.take(limited, 'mail-address', [address])
+  // Registrations have limits of their own for who asks, and for the server.
+  const isCounted = kind === 'register'
+  if (!isCounted) await limits.take(limited, 'mail-address', [address])
   await limits.take(limited, 'mail-address-account', [kind, address, emailKey(email)])
   await limits.take(limited, 'mail-account', [kind, emailKey(email)])
-  await limits.take(limited, 'mail-server', [])
-}
-
-/**
- * The same for a mail that comes of something else, which has a limit of its own for who asks.
- * @throws Problem `too_many_requests`
- */
-export async function admitMailTo(
-  limits: Limits,
-  limited: Limited,
-  kind: string,
-  email: string,
-): Promise<void> {
-  await limits.take(limited, 'mail-address-account', [kind, addressOf(limited.caller), emailKey(email)])
-  await limits.take(limited, 'mail-account', [kind, emailKey(email)])
+  if (!isCounted) await limits.take(limited, 'mail-server', [])
 }
 
 /**
@@ -50,3 +39,10 @@ export async function admitProof(
   }
   await limits.take(limited, 'code-server', [])
 }
+
+/** Counts the password that comes with a proof, like one of who is signed in: many at once are as many. */
+export const admitPasswordOf =
+  (limits: Limits, limited: Limited): AdmitPassword =>
+  async (owner) => {
+    await limits.take(limited, 'reauthentication-account', [owner])
+  }

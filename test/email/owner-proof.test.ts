@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { SECOND } from '../../src/core/clock.ts'
 import { API, onEachDatabase, PASSWORD, type Reply, type TestServer } from '../kit.ts'
-import { startLimited, WRONG } from '../support/guesses.ts'
+import { nextAddress, startLimited, tally, times, WRONG } from '../support/guesses.ts'
 import { deliverOne, type Mailing, post, proofIn, startMailing } from '../support/mails.ts'
 import { assertProblem } from '../support/replies.ts'
 import { shareMailServer } from '../support/smtp.ts'
+import { replaceVerify } from '../support/verifying-passwords.ts'
 
 const STRICT = { REQUIRE_EMAIL_VERIFICATION: 'true' }
 const ASKED_FOR_PASSWORD = { status: 422, code: 'validation_failed', pointers: ['/password'] }
@@ -133,6 +134,18 @@ onEachDatabase('who confirms an address has to be the owner of the account', ({ 
     server.clock.advance(SECOND)
     assert.equal((await confirm(PASSWORD)).status, 200)
     assert.deepEqual(await server.context.db.selectFrom('sign_in_failures').selectAll().execute(), [])
+  })
+
+  it('many guesses at once, from as many addresses, are as many as may be', async () => {
+    const mailing = await startWith('ada', {}, (overrides) => startLimited(start, overrides))
+    const { server, token: session } = mailing
+    const { token } = await change(mailing, session, 'ada@example.org')
+    replaceVerify(server, () => async () => false)
+    const confirm = () => verify(server, { token, password: WRONG }, { ip: nextAddress() })
+    const replies = tally(await Promise.all(times(60).map(confirm)))
+    // One was the password of the change.
+    assert.equal(replies.too_many_requests, 41)
+    assert.equal((replies.current_password_incorrect ?? 0) + (replies.too_many_failures ?? 0), 19)
   })
 
   it('where addresses are verified first, who had registered with the address of somebody else needs them to know the password', async () => {

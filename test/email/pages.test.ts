@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { onEachDatabase, PASSWORD, type Reply, type TestServer } from '../kit.ts'
+import { API, onEachDatabase, PASSWORD, type Reply, type TestServer } from '../kit.ts'
 import { deliverOne, type Mailing, post, proofIn, startMailing } from '../support/mails.ts'
 import { shareMailServer } from '../support/smtp.ts'
 
@@ -81,10 +81,14 @@ onEachDatabase('the pages that links lead to', ({ start }) => {
       page.text,
       /<input type="password" id="password" name="password" autocomplete="current-password"/,
     )
-    for (const password of ['', 'certainly another one']) {
+    for (const [password, status] of [
+      ['', 422],
+      ['x'.repeat(1025), 422],
+      ['certainly another one', 400],
+    ] as const) {
       const refused = isPage(await press(server, page, { password }))
-      assert.equal(refused.status, 400)
-      assert.match(refused.text, /role="alert"/)
+      assert.equal(refused.status, status)
+      assert.match(refused.text, /role="alert"[\s\S]*type="password"/)
     }
     assert.equal((await press(server, page, { password: PASSWORD })).status, 200)
     await server.login(bob)
@@ -102,6 +106,34 @@ onEachDatabase('the pages that links lead to', ({ start }) => {
     assert.match(refused.text, /role="alert"/)
     assert.equal((await press(server, refused, { new_password: NEW_PASSWORD })).status, 200)
     await server.login({ username: 'ada', password: NEW_PASSWORD })
+  })
+
+  it('a password of the size of a body is refused before anything looks at it, and an empty one is no failure', async () => {
+    const mailing = await startWithAda()
+    const { server, ada } = mailing
+    await server.restart({ rateLimits: true })
+    const { url: resetUrl } = await ask(mailing, '/auth/forgot-password', ada.email)
+    const json = { email: 'new@example.org', current_password: PASSWORD }
+    const token = ada.tokens.access_token
+    assert.equal((await server.call('PATCH', `${API}/users/me`, { json, token })).status, 200)
+    const { url: confirmUrl } = proofIn(await deliverOne(mailing, 'new@example.org'))
+    // Each of these takes long to be put into NFC.
+    const huge = '\u0f77'.repeat(7000)
+    const from = performance.now()
+    for (const [url, field] of [
+      [resetUrl, 'new_password'],
+      [confirmUrl, 'password'],
+    ] as const) {
+      const page = await open(server, url)
+      for (const password of [huge, '']) {
+        const refused = isPage(await press(server, page, { [field]: password }))
+        assert.equal(refused.status, 422)
+        assert.match(refused.text, /role="alert"/)
+      }
+    }
+    assert.ok(performance.now() - from < 400)
+    const failures = await server.context.db.selectFrom('sign_in_failures').selectAll().execute()
+    assert.deepEqual(failures, [])
   })
 
   it('a sign-in: in the browser that asked, and in no other', async () => {

@@ -4,10 +4,11 @@ import { DAY, MINUTE, SECOND } from '../../src/core/clock.ts'
 import { cleanUpEmailTokens } from '../../src/features/email-tokens/clean-up-tokens.ts'
 import { addUser } from '../../src/features/users/add-user.ts'
 import { API, onEachDatabase, PASSWORD, type TestServer } from '../kit.ts'
-import { guess, startLimited, WRONG } from '../support/guesses.ts'
+import { guess, nextAddress, startLimited, times, WRONG } from '../support/guesses.ts'
 import { deliverOne, post, proofIn, startMailing } from '../support/mails.ts'
 import { assertProblem, INVALID_CREDENTIALS } from '../support/replies.ts'
 import { shareMailServer } from '../support/smtp.ts'
+import { replaceVerify } from '../support/verifying-passwords.ts'
 
 const person = (name: string) => ({ username: name, email: `${name}@example.com`, password: PASSWORD })
 const isVerified = async (server: TestServer, token: string) => (await server.me(token)).body.email_verified
@@ -320,6 +321,13 @@ onEachDatabase('verifying an address', ({ start }) => {
     const late = await confirm(PASSWORD)
     assertProblem(late, { status: 429, code: 'too_many_failures' })
     assert.equal(late.headers['retry-after'], '1')
+    const events = await server.context.db
+      .selectFrom('audit_events')
+      .select(['actor', 'user_id', 'detail'])
+      .where('type', '=', 'user.reauthentication_failed')
+      .execute()
+    const failed = { actor: 'anonymous', user_id: null, detail: '{"reason":"registration"}' }
+    assert.deepEqual(events, Array(5).fill(failed))
     server.clock.advance(SECOND)
     assert.equal((await confirm(PASSWORD)).status, 200)
     assert.deepEqual(await server.context.db.selectFrom('sign_in_failures').selectAll().execute(), [])
@@ -373,5 +381,42 @@ onEachDatabase('verifying an address', ({ start }) => {
       server.clock.advance(MINUTE)
     }
     assert.equal((await deliver()).length, 20)
+  })
+
+  it('one address that signs in to many before theirs are verified has sent 30 mails an hour; each is answered alike, and written down', async () => {
+    const limited = (overrides: object) => startLimited(start, overrides)
+    const { server, deliver } = await startMailing(limited, mails(), { REQUIRE_EMAIL_VERIFICATION: 'true' })
+    const names = times(32).map((time) => `person${time}`)
+    for (const name of names) {
+      const reply = await post(server, '/auth/register', person(name), { ip: nextAddress() })
+      assert.equal(reply.status, 202)
+    }
+    await deliver()
+    const from = { ip: nextAddress() }
+    for (const username of names) {
+      const reply = await post(server, '/auth/login', { username, password: PASSWORD }, from)
+      assertProblem(reply, { status: 403, code: 'email_not_verified' })
+    }
+    assert.equal((await deliver()).length, 30)
+    const failed = await server.context.db
+      .selectFrom('audit_events')
+      .select(['user_id', 'detail'])
+      .where('type', '=', 'user.sign_in_failed')
+      .execute()
+    assert.deepEqual(failed, Array(32).fill({ user_id: null, detail: '{"reason":"email_not_verified"}' }))
+  })
+
+  it('a registration that goes away while its password is looked at is answered as if it waited', async () => {
+    const { server, deliver } = await startStrict()
+    await post(server, '/auth/register', person('ada'))
+    await deliver()
+    replaceVerify(server, (verify) => async (...given) => {
+      const matches = await verify(...given)
+      await server.context.db.deleteFrom('registrations').execute()
+      return matches
+    })
+    const reply = await post(server, '/auth/login', { username: 'ada', password: PASSWORD })
+    assertProblem(reply, { status: 403, code: 'email_not_verified' })
+    assert.deepEqual(await deliver(), [])
   })
 })

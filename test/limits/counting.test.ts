@@ -2,11 +2,13 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { SECOND } from '../../src/core/clock.ts'
 import { createLimits, LIMITS, type Limited, type LimitName, type Limits } from '../../src/http/limits.ts'
-import { admitMailFrom, admitMailTo, admitProof } from '../../src/http/mail-limits.ts'
+import { admitMail, admitPasswordOf, admitProof } from '../../src/http/mail-limits.ts'
 import { admitBy } from '../../src/http/sign-in-limits.ts'
 import { onEachDatabase, type TestServer } from '../kit.ts'
 import { requestFrom, startLimited } from '../support/guesses.ts'
 import { problemOf } from '../support/replies.ts'
+
+type MailKind = Parameters<typeof admitMail>[2]
 
 /** Refused once 10 have been counted. */
 const SMALL = 'login-address-account'
@@ -145,27 +147,49 @@ onEachDatabase('whose limits are whose', ({ start }) => {
   })
 
   it('mails: of one kind to one account, by one address and by all together', async () => {
-    for (const admit of [admitMailFrom, admitMailTo]) {
+    for (const kind of ['reset', 'register'] as const) {
       const limits = await startLimits()
-      const ask = (limited: Limited, kind: string, email: string) =>
-        countPasses(() => admit(limits, limited, kind, email))
+      const ask = (limited: Limited, kind: MailKind, email: string) =>
+        countPasses(() => admitMail(limits, limited, kind, email))
       const limited = requestFrom()
-      assert.equal(await ask(limited, 'reset', 'ada@example.com'), 5)
+      assert.equal(await ask(limited, kind, 'ada@example.com'), 5)
       assert.equal(await ask(limited, 'verify', 'ada@example.com'), 5)
-      assert.equal(await ask(limited, 'reset', 'bob@example.com'), 5)
-      const elsewhere = () => admit(limits, requestFrom(), 'reset', 'Ada@example.com')
+      assert.equal(await ask(limited, kind, 'bob@example.com'), 5)
+      const elsewhere = () => admitMail(limits, requestFrom(), kind, 'Ada@example.com')
       assert.equal(await countPasses(elsewhere), 15)
-      assert.equal(await ask(requestFrom(), 'reset', 'bob@example.com'), 5)
+      assert.equal(await ask(requestFrom(), kind, 'bob@example.com'), 5)
     }
   })
 
   it('mails: of all kinds to whomever, by one address that asks for them', async () => {
     const limits = await startLimits()
     let people = 0
-    const ask = (limited: Limited) =>
-      countPasses(() => admitMailFrom(limits, limited, 'reset', `p${people++}`))
-    assert.equal(await ask(requestFrom()), 30)
-    assert.equal(await ask(requestFrom()), 30)
+    const ask = (limited: Limited, kind: MailKind) =>
+      countPasses(() => admitMail(limits, limited, kind, `p${people++}`))
+    assert.equal(await ask(requestFrom(), 'reset'), 30)
+    const limited = requestFrom()
+    assert.equal(await ask(limited, 'verify'), 30)
+    assert.equal(await ask(limited, 'register'), 200, 'they have limits of their own')
+  })
+
+  it('mails: as many as may leave a server within a second, whoever asks', async () => {
+    const server = await startLimited(start)
+    const limits = createLimits(server.context)
+    let people = 0
+    const ask = (kind: MailKind) => countPasses(() => admitMail(limits, requestFrom(), kind, `p${people++}`))
+    assert.equal(await ask('sign-in'), 100)
+    assert.equal(await ask('verify'), 0)
+    assert.equal(await ask('register'), 200)
+    server.clock.advance(SECOND)
+    assert.equal(await ask('verify'), 100)
+  })
+
+  it('passwords that come with a mail: of one account by whoever brings them, with those of who is signed in', async () => {
+    const limits = await startLimits()
+    const bring = (owner: string) => () => admitPasswordOf(limits, requestFrom())(owner)
+    await limits.count(requestFrom(), 'reauthentication-account', ['ada'], 5)
+    assert.equal(await countPasses(bring('ada')), 15)
+    assert.equal(await countPasses(bring('bob')), 20)
   })
 
   it('sign-ins: one address uses up nothing of another, one device nothing of another user', async () => {

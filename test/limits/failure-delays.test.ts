@@ -6,6 +6,7 @@ import {
   claimTry,
   delayAfter,
   deleteFailures,
+  FREE_FAILURES,
   findFailures,
 } from '../../src/features/passwords/failure-queries.ts'
 import {
@@ -18,8 +19,8 @@ import {
   throttledReauthentication,
 } from '../../src/features/passwords/throttle.ts'
 import { tryPassword } from '../../src/features/passwords/try-password.ts'
-import { onEachDatabase, PASSWORD, type TestServer } from '../kit.ts'
-import { startLimited } from '../support/guesses.ts'
+import { API, onEachDatabase, PASSWORD, type TestServer } from '../kit.ts'
+import { guess, startLimited } from '../support/guesses.ts'
 import { problemOf } from '../support/replies.ts'
 
 const FREE = [0, 0, 0, 0, 0]
@@ -139,6 +140,27 @@ onEachDatabase('delays after failures in a row', ({ start }) => {
     const left = await db.selectFrom('sign_in_failures').select('key').execute()
     assert.deepEqual(left, [{ key: keyOf('undefined') }])
     await forgetGuesses(context, undefined as never, [undefined])
+  })
+
+  it('a name that is changed without the password takes its failures along; with it they are forgotten', async () => {
+    const server = await startLimited(start)
+    const { tokens } = await server.register({ username: 'ada', email: 'ada@example.com' })
+    for (let time = 0; time < FREE_FAILURES; time += 1) {
+      await guess(server, 'ada')
+      await guess(server, 'ada@example.com')
+    }
+    const failuresAt = async (name: string) =>
+      (await findFailures(server.context.db, [throttledName(server.context, name).key]))[0]?.failures
+    const change = (json: object) =>
+      server.call('PATCH', `${API}/users/me`, { json, token: tokens.access_token })
+    assert.equal((await change({ username: 'lovelace', email: 'l@example.com' })).status, 200)
+    for (const name of ['ada', 'ada@example.com']) assert.equal(await failuresAt(name), undefined)
+    for (const name of ['lovelace', 'l@example.com']) assert.equal(await failuresAt(name), FREE_FAILURES)
+    await addFailure(server.context.db, throttledName(server.context, 'byron').key, server.clock.now())
+    assert.equal((await change({ username: 'byron' })).status, 200)
+    assert.equal(await failuresAt('byron'), FREE_FAILURES, 'not that of who had none')
+    assert.equal((await change({ username: 'king', current_password: PASSWORD })).status, 200)
+    assert.equal(await failuresAt('king'), undefined)
   })
 
   it('RATE_LIMITS=false counts none, and keeps nobody waiting', async () => {

@@ -12,7 +12,7 @@ import type { AdmitMail } from '../email/require-mail.ts'
 import { sendVerification } from '../email-tokens/verify-email.ts'
 import { type Claim, deleteFailures, releaseTry } from '../passwords/failure-queries.ts'
 import { admitTry, countFailure } from '../passwords/throttle.ts'
-import type { Registration } from '../registrations/queries.ts'
+import { lockRegistration, type Registration } from '../registrations/queries.ts'
 import { sendRegistrationAgain } from '../registrations/send-registration.ts'
 import { findWaitingRegistration } from '../registrations/waiting-registration.ts'
 import { issueTokens, type TokenPair } from '../sessions/issue-tokens.ts'
@@ -164,10 +164,13 @@ async function askToConfirm(
   registration: Registration,
   { caller, admitMail }: Asking,
 ): Promise<never> {
-  if (await isAdmitted(admitMail, registration.email)) {
-    const { db } = context
-    await db.transaction().execute((trx) => sendRegistrationAgain(context, trx, registration, caller))
-  }
+  const { db, clock } = context
+  const mayMail = await isAdmitted(admitMail, registration.email)
+  await db.transaction().execute(async (trx) => {
+    const still = await lockRegistration(trx, registration.id, clock.now())
+    if (mayMail && still) await sendRegistrationAgain(context, trx, still, caller)
+    await recordEvent(trx, clock.now(), failureEvent(undefined, caller, { reason: 'email_not_verified' }))
+  })
   throw new Problem('email_not_verified')
 }
 

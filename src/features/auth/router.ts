@@ -7,7 +7,7 @@ import { acceptCookies, clearRefreshCookie, readDeviceCookie, readRefreshCookie 
 import { deliverSignIn, deliverTokens } from '../../http/deliver-tokens.ts'
 import { currentUser } from '../../http/dependencies.ts'
 import { addressOf, type Limits } from '../../http/limits.ts'
-import { admitMailTo } from '../../http/mail-limits.ts'
+import { admitMail } from '../../http/mail-limits.ts'
 import { refuseForeignOrigin, requireAllowedOrigin } from '../../http/origins.ts'
 import {
   AUTHENTICATION_PROBLEMS,
@@ -78,8 +78,11 @@ export async function authRouter(app: App, context: Context, limits: Limits): Pr
       const { captcha_token: captchaToken, ...newUser } = request.body
       await limits.take({ caller, reply }, 'register-address', [addressOf(caller)])
       await limits.take({ caller, reply }, 'register-server', [])
-      const admitMail = (email: string) => admitMailTo(limits, { caller, reply }, 'register', email)
-      const pair = await register(context, newUser, { captchaToken, caller, admitMail })
+      const pair = await register(context, newUser, {
+        captchaToken,
+        caller,
+        admitMail: (email) => admitMail(limits, { caller, reply }, 'register', email),
+      })
       if (!pair)
         return reply
           .code(202)
@@ -124,8 +127,14 @@ export async function authRouter(app: App, context: Context, limits: Limits): Pr
       const { username: identifier, password, captcha_token: captchaToken } = request.body
       const deviceToken = request.body.device_token ?? readDeviceCookie(request)
       const admit = admitBy(limits, { caller, reply }, identifierKey(identifier))
-      const admitMail = (email: string) => admitMailTo(limits, { caller, reply }, 'verify', email)
-      const signIn = { identifier, password, deviceToken, captchaToken, caller, admitMail }
+      const signIn = {
+        identifier,
+        password,
+        deviceToken,
+        captchaToken,
+        caller,
+        admitMail: (email: string) => admitMail(limits, { caller, reply }, 'verify', email),
+      }
       const pair = await login(context, signIn, admit)
       return deliverSignIn(context, request, reply, pair, transport)
     },

@@ -5,10 +5,12 @@ import { acceptCookies, readDeviceCookie, readSignInCookie } from '../../http/co
 import { deliverSignIn } from '../../http/deliver-tokens.ts'
 import type { Limits } from '../../http/limits.ts'
 import { createPageServer } from '../../http/link-pages.ts'
+import { admitPasswordOf } from '../../http/mail-limits.ts'
 import { verifyEmail } from '../email-tokens/verify-email.ts'
 import { signInByMail } from '../magic-links/sign-in-by-mail.ts'
 import { resetPassword } from '../passwords/reset-password.ts'
 import { undoEmailChange } from '../users/change-email.ts'
+import { PASSWORD_FIELD_MAX } from '../users/schemas.ts'
 
 /**
  * The pages that links in mails lead to. A GET changes nothing, and does not even look whether the token is good: programs
@@ -18,16 +20,19 @@ export async function emailPagesRouter(app: App, context: Context, limits: Limit
   await acceptForms(app)
   await acceptCookies(app)
   const serve = createPageServer(app, context, limits)
-  serve('confirm', async ({ body, caller }, _reply, token) => {
-    await verifyEmail(context, { proof: { token }, password: passwordIn(body, 'password'), caller })
+  serve('confirm', async ({ body, caller }, reply, token) => {
+    const password = passwordIn(body, 'password')
+    const admitPassword = admitPasswordOf(limits, { caller, reply })
+    await verifyEmail(context, { proof: { token }, password, admitPassword, caller })
     return 'verified'
   })
-  serve('verify', async ({ caller }, _reply, token) => {
-    await verifyEmail(context, { proof: { token }, caller })
+  serve('verify', async ({ caller }, reply, token) => {
+    const admitPassword = admitPasswordOf(limits, { caller, reply })
+    await verifyEmail(context, { proof: { token }, admitPassword, caller })
     return 'verified'
   })
   serve('reset', async ({ body, caller }, _reply, token) => {
-    const password = passwordIn(body, 'new_password')
+    const password = passwordIn(body, 'new_password') ?? ''
     await resetPassword(context, { proof: { token }, password, caller })
     return 'password_set'
   })
@@ -49,7 +54,9 @@ export async function emailPagesRouter(app: App, context: Context, limits: Limit
   })
 }
 
-function passwordIn(body: Record<string, unknown> | undefined, name: string): string {
+/** None where the field was left empty, or is longer than any password. */
+function passwordIn(body: Record<string, unknown> | undefined, name: string): string | undefined {
   const password = body?.[name]
-  return typeof password === 'string' ? password : ''
+  const isOne = typeof password === 'string' && password.length > 0 && password.length <= PASSWORD_FIELD_MAX
+  return isOne ? password : undefined
 }

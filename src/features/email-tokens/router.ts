@@ -4,7 +4,7 @@ import { bearerToken } from '../../http/bearer-token.ts'
 import { acceptForms } from '../../http/body-parsers.ts'
 import { currentUser } from '../../http/dependencies.ts'
 import type { Limits } from '../../http/limits.ts'
-import { admitMailFrom, admitProof } from '../../http/mail-limits.ts'
+import { admitMail, admitPasswordOf, admitProof } from '../../http/mail-limits.ts'
 import { AUTHENTICATION_PROBLEMS, FORM_OR_JSON, NoContent, problems, success } from '../../http/schemas.ts'
 import { undoEmailChange } from '../users/change-email.ts'
 import { checkEmail } from '../users/names.ts'
@@ -56,7 +56,9 @@ export async function emailRouter(app: App, context: Context, limits: Limits): P
       await admitProof(limits, { caller, reply }, 'account', body)
       const hasBearer = bearerToken(request) !== undefined
       const signedIn = hasBearer ? (await currentUser(context, request)).id : undefined
-      return verifyEmail(context, { proof: toEmailProof(body), password: body.password, signedIn, caller })
+      const admitPassword = admitPasswordOf(limits, { caller, reply })
+      const { password } = body
+      return verifyEmail(context, { proof: toEmailProof(body), password, admitPassword, signedIn, caller })
     },
   )
 
@@ -76,7 +78,7 @@ export async function emailRouter(app: App, context: Context, limits: Limits): P
     async (request, reply) => {
       const { caller } = request
       const email = checkEmail(request.body.email)
-      await admitMailFrom(limits, { caller, reply }, 'verify', email)
+      await admitMail(limits, { caller, reply }, 'verify', email)
       await resendVerification(context, email, caller)
       return reply
         .code(202)

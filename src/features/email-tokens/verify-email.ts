@@ -61,10 +61,18 @@ export type Verified = { purpose: 'register' | 'verify_email' | 'change_email'; 
 
 const KINDS = ['register', 'verify_email', 'change_email'] as const
 
+/**
+ * Counts a password before it is looked at.
+ * @param owner of the account, or of the registration
+ * @throws Problem `too_many_requests`
+ */
+export type AdmitPassword = (owner: string) => Promise<void>
+
 type Verification = {
   proof: EmailProof
   /** Of the account, or of the registration where one begins. */
   password?: string | undefined
+  admitPassword: AdmitPassword
   /** Who is signed in where the proof is brought. */
   signedIn?: UserId | undefined
   caller: Caller
@@ -74,13 +82,14 @@ type Verification = {
  * Takes it that whoever brings the proof reads the mail of that address: begins the account that waits for it, or marks
  * the address as verified, or puts it in the place of the old one.
  * @throws Problem `email_token_invalid`, `email_token_used`, `email_taken`, `username_taken`, `validation_failed`,
- *   `registration_password_incorrect`, `current_password_incorrect`, `too_many_failures`, `server_busy`
+ *   `registration_password_incorrect`, `current_password_incorrect`, `too_many_requests`, `too_many_failures`, `server_busy`
  */
 export async function verifyEmail(context: Context, verification: Verification): Promise<Verified> {
-  const { proof, password, caller } = verification
+  const { proof, password, admitPassword, caller } = verification
   const token = await readEmailProof(context, proof, KINDS)
   if (token.kind !== 'register') await requireOwner(context, token, verification)
-  if (token.kind === 'register') await confirmRegistration(context, { token, password, caller })
+  if (token.kind === 'register')
+    await confirmRegistration(context, { token, password, admitPassword, caller })
   else if (token.kind === 'change_email') await confirmNewEmail(context, token, caller)
   else await confirmEmail(context, token, caller)
   return { purpose: token.kind as Verified['purpose'], email: token.email }
@@ -93,7 +102,7 @@ export async function verifyEmail(context: Context, verification: Verification):
 async function requireOwner(
   context: Context,
   { kind, owner }: OwnedToken,
-  { password, signedIn, caller }: Verification,
+  { password, admitPassword, signedIn, caller }: Verification,
 ): Promise<void> {
   if (signedIn === owner) return
   if (kind === 'verify_email' && !context.settings.email.requireVerification) return
@@ -102,6 +111,7 @@ async function requireOwner(
   if (password === undefined) {
     throw invalidField('/password', 'is needed: that of the account, by whoever is not signed in to it')
   }
+  await admitPassword(user.id)
   await verifyCurrentPassword(context, user, password, caller)
 }
 

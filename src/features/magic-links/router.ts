@@ -5,7 +5,7 @@ import { acceptForms } from '../../http/body-parsers.ts'
 import { acceptCookies, readDeviceCookie, readSignInCookie, setSignInCookie } from '../../http/cookies.ts'
 import { deliverSignIn } from '../../http/deliver-tokens.ts'
 import type { Limits } from '../../http/limits.ts'
-import { admitMailFrom, admitProof } from '../../http/mail-limits.ts'
+import { admitMail, admitProof } from '../../http/mail-limits.ts'
 import { refuseForeignOrigin } from '../../http/origins.ts'
 import { FORM_OR_JSON, INPUT_PROBLEMS, problems, success } from '../../http/schemas.ts'
 import { RefreshCookieHeader, TokenPair, TransportQuery } from '../auth/schemas.ts'
@@ -59,7 +59,7 @@ export async function magicLinksRouter(app: App, context: Context, limits: Limit
       if (transport === 'cookie') refuseForeignOrigin(request, settings)
       const { caller } = request
       const email = checkEmail(request.body.email)
-      await admitMailFrom(limits, { caller, reply }, 'sign-in', email)
+      await admitMail(limits, { caller, reply }, 'sign-in', email)
       const request_token = await requestSignIn(context, email, caller)
       const detail = 'If an account has this address, a mail is on its way to it'
       if (transport !== 'cookie') return reply.code(202).send({ detail, request_token })

@@ -86,6 +86,11 @@ export async function deleteFailures(db: Db, keys: readonly string[]): Promise<n
   return rows.length
 }
 
+/** Gives the failures of a key to another, which has none. */
+export async function moveFailures(db: Db, { from, to }: { from: string; to: string }): Promise<void> {
+  await db.updateTable('sign_in_failures').set({ key: to }).where('key', '=', from).execute()
+}
+
 /** Deletes some of those that failed last before that time. */
 export async function deleteOldFailures(db: Db, before: Timestamp, limit: number): Promise<number> {
   const old = db.selectFrom('sign_in_failures').select('key').where('failed_at', '<', before).limit(limit)

@@ -2,7 +2,7 @@ import type { Context } from '../../context.ts'
 import type { App } from '../../http/app-type.ts'
 import { acceptForms } from '../../http/body-parsers.ts'
 import type { Limits } from '../../http/limits.ts'
-import { admitMailFrom, admitProof } from '../../http/mail-limits.ts'
+import { admitMail, admitProof } from '../../http/mail-limits.ts'
 import { FORM_OR_JSON, NoContent, problems, success } from '../../http/schemas.ts'
 import { toEmailProof } from '../email-tokens/email-proof.ts'
 import {
@@ -35,7 +35,7 @@ export async function passwordsRouter(app: App, context: Context, limits: Limits
     async (request, reply) => {
       const { caller } = request
       const email = checkEmail(request.body.email)
-      await admitMailFrom(limits, { caller, reply }, 'reset', email)
+      await admitMail(limits, { caller, reply }, 'reset', email)
       await requestPasswordReset(context, email, caller)
       return reply.code(202).send({ detail: 'If an account has this address, a mail is on its way to it' })
     },

@@ -11,6 +11,7 @@ import {
   delayAfter,
   deleteFailures,
   FREE_FAILURES,
+  moveFailures,
 } from './failure-queries.ts'
 
 type ThrottleContext = Pick<Context, 'db' | 'clock' | 'settings' | 'pseudonym'>
@@ -106,6 +107,19 @@ export const forgetFailures = (
   db: Db,
   account: Account,
 ): Promise<number> => deleteFailures(db, accountKeys(context, account))
+
+/** Lets the failures at a name go on at the one that takes its place: who renames an account has not proved to be its owner. */
+export async function carryFailures(
+  { pseudonym }: Pick<Context, 'pseudonym'>,
+  db: Db,
+  before: Pick<Account, 'username_key' | 'email_key'>,
+  after: Pick<Account, 'username_key' | 'email_key'>,
+): Promise<void> {
+  for (const name of ['username_key', 'email_key'] as const) {
+    if (before[name] === after[name]) continue
+    await moveFailures(db, { from: pseudonym('name', before[name]), to: pseudonym('name', after[name]) })
+  }
+}
 
 /** Forgets guesses at names that nobody had until now: they were none at the password of who takes them. */
 export async function forgetGuesses(

@@ -28,6 +28,17 @@ export function findRegistration(db: Db, id: string): Promise<Registration | und
   return db.selectFrom('registrations').selectAll().where('id', '=', id).executeTakeFirst()
 }
 
+/** The one that waits still, kept from being deleted until the transaction ends. */
+export function lockRegistration(db: Db, id: string, now: Timestamp): Promise<Registration | undefined> {
+  return db
+    .selectFrom('registrations')
+    .selectAll()
+    .where('id', '=', id)
+    .where('expires_at', '>', now)
+    .forKeyShare()
+    .executeTakeFirst()
+}
+
 /** The newest one with this address, or the one with this name; both as they are compared. */
 export function findOpenRegistration(
   db: Db,

@@ -14,7 +14,7 @@ import {
   refuseWantedBack,
   useEmailToken,
 } from '../email-tokens/tokens.ts'
-import { forgetFailures, forgetGuesses } from '../passwords/throttle.ts'
+import { carryFailures, forgetFailures, forgetGuesses } from '../passwords/throttle.ts'
 import { endUserSessions } from '../sessions/end-sessions.ts'
 import { removePassword, replaceEmail } from './email-queries.ts'
 import { emailKey } from './names.ts'
@@ -67,6 +67,7 @@ export async function confirmNewEmail(context: Context, token: OwnedToken, calle
       // What was sent to the old address opens nothing any more, but the way back.
       await deleteEmailTokens(trx, user.id, ['verify_email', 'reset_password', 'sign_in'])
       await forgetGuesses(context, trx, [user.email_key])
+      await carryFailures(context, trx, { ...user, email_key: before.email_key }, user)
       await recordEvent(trx, now, { type: 'user.email_changed', userId: user.id, caller })
       await offerUndo(context, trx, { before, user, caller })
     }),

@@ -72,7 +72,11 @@ export function lockUserByEmail(db: Db, key: Key): Promise<User | undefined> {
   return db.selectFrom('users').selectAll().where('email_key', '=', key).forNoKeyUpdate().executeTakeFirst()
 }
 
-/** Keeps others from changing a user until the transaction ends. */
-export async function lockUserRow(db: Db, id: UserId): Promise<void> {
-  await db.selectFrom('users').select('id').where('id', '=', id).forNoKeyUpdate().execute()
+/** Keeps others from changing a user until the transaction ends; gives the names that nobody else can take until then. */
+export function lockUserRow(
+  db: Db,
+  id: UserId,
+): Promise<Pick<User, 'username_key' | 'email_key'> | undefined> {
+  const names = ['username_key', 'email_key'] as const
+  return db.selectFrom('users').select(names).where('id', '=', id).forNoKeyUpdate().executeTakeFirst()
 }

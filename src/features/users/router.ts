@@ -5,7 +5,7 @@ import type { UserId } from '../../core/ids.ts'
 import type { App } from '../../http/app-type.ts'
 import { currentSuperuser, currentUser } from '../../http/dependencies.ts'
 import { addressOf, type Limits } from '../../http/limits.ts'
-import { admitMailFrom } from '../../http/mail-limits.ts'
+import { admitMail } from '../../http/mail-limits.ts'
 import { AUTHENTICATION_PROBLEMS, INPUT_PROBLEMS, NoContent, problems, success } from '../../http/schemas.ts'
 import { deleteOwnAccount } from './delete-account.ts'
 import { toProfile } from './profile.ts'
@@ -64,11 +64,16 @@ export async function usersRouter(app: App, context: Context, limits: Limits): P
     const { body: changes, caller } = request
     if (changes.current_password !== undefined) await admitReauthentication(request, reply, current.id)
     else await limits.take({ caller, reply }, 'change-account', [current.id])
-    const admitMail = async (email: string) => {
+    const admitNewEmail = async (email: string) => {
       await limits.take({ caller, reply }, 'mail-user', [current.id])
-      await admitMailFrom(limits, { caller, reply }, 'change', email)
+      await admitMail(limits, { caller, reply }, 'change', email)
     }
-    const { user, pendingEmail } = await updateOwnAccount(context, { current, changes, caller, admitMail })
+    const { user, pendingEmail } = await updateOwnAccount(context, {
+      current,
+      changes,
+      caller,
+      admitMail: admitNewEmail,
+    })
     return { ...toProfile(user), ...(pendingEmail !== undefined && { pending_email: pendingEmail }) }
   }
   app.put('/users/me', { schema: { ...updateSchema, operationId: 'replaceOwnProfile' } }, update)

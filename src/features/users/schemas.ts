@@ -4,7 +4,7 @@ import { PASSWORD_MAX_LENGTH } from '../passwords/policy.ts'
 import { EMAIL_MAX_LENGTH, USERNAME_LENGTH } from './names.ts'
 
 /** Far above any real password; what is longer is refused before it costs anything. */
-const PASSWORD_FIELD_MAX = 1024
+export const PASSWORD_FIELD_MAX = 1024
 
 export const PasswordField = Type.String({
   minLength: 1,
