@@ -89,6 +89,10 @@ export function createMetrics() {
     refresh: (outcome: RefreshOutcome) => refreshes(REFRESH_FAILURES[outcome] ?? outcome),
     /** For one limit: gives what counts a refusal. */
     limited: counter('postern_limited_total', 'Requests that a limit refused, by limit'),
+    forwarded: counter(
+      'postern_untrusted_forwarded_total',
+      'Requests with forwarding headers while no proxy is trusted',
+    )(),
     countedAlone: counter(
       'postern_counted_alone_total',
       'Counts that a process made by itself, because RATE_LIMIT_URL did not answer',

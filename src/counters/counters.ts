@@ -7,6 +7,7 @@ export type Count = { count: number; msLeft: number }
 export type Counters = {
   /**
    * Adds to a counter in one atomic step, so that a hundred at once count as a hundred. The first to add opens the window.
+   * With 0 points it is only looked at, and none is opened.
    * @param windowMs whole seconds
    * @param points less than 0 takes back what was added before
    */

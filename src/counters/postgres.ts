@@ -5,6 +5,7 @@ import type { Db } from '../database/tables.ts'
 import type { Count, Counters } from './counters.ts'
 
 type Addition = { key: string; windowMs: number; points: number; now: Timestamp }
+type Group = readonly Addition[]
 type Row = { key: string; count: number; ends_at: Timestamp }
 
 /**
@@ -17,7 +18,7 @@ export function createPostgresCounters(db: Db, clock: Clock): Counters {
 
 const addAll = gather(async (db, additions: Addition[]): Promise<Count[]> => {
   const groups = Map.groupBy(additions, ({ key }) => key)
-  const rows = await upsert(db, [...groups.values()])
+  const rows = await store(db, [...groups.values()])
   const counts = new Map<Addition, Count>()
   for (const { key, count, ends_at } of rows) {
     const group = groups.get(key) ?? []
@@ -27,13 +28,38 @@ const addAll = gather(async (db, additions: Addition[]): Promise<Count[]> => {
       counts.set(addition, { count: sum, msLeft: Math.max(0, ends_at - addition.now) })
     }
   }
-  return additions.map((addition) => counts.get(addition) as Count)
+  return additions.map((addition) => counts.get(addition) ?? { count: 0, msLeft: addition.windowMs })
 })
+
+/** Writes no row for what is only looked at. */
+async function store(db: Db, groups: readonly Group[]): Promise<Row[]> {
+  const isLook = (group: Group) => group.every(({ points }) => points === 0)
+  const looks = groups.filter(isLook)
+  const changes = groups.filter((group) => !isLook(group))
+  const rows = await Promise.all([
+    changes.length > 0 ? upsert(db, changes) : [],
+    looks.length > 0 ? look(db, looks) : [],
+  ])
+  return rows.flat()
+}
+
+/** Those that nobody has counted since their window has passed are not found. */
+function look(db: Db, groups: readonly Group[]): Promise<Row[]> {
+  const firsts = groups.flatMap(([first]) => first ?? [])
+  const keys = firsts.map(({ key }) => key)
+  const now = Math.max(...firsts.map((addition) => addition.now))
+  return db
+    .selectFrom('counters')
+    .selectAll()
+    .where(sql<boolean>`key = any(${keys})`)
+    .where('ends_at', '>', now)
+    .execute()
+}
 
 const total = (group: readonly Addition[]): number => group.reduce((sum, { points }) => sum + points, 0)
 
 /** In the order of their keys, so that two nodes never wait for each other. */
-async function upsert(db: Db, groups: readonly (readonly Addition[])[]): Promise<Row[]> {
+async function upsert(db: Db, groups: readonly Group[]): Promise<Row[]> {
   const firsts = groups.flatMap(([first]) => first ?? [])
   const keys = firsts.map(({ key }) => key)
   const points = groups.map(total)

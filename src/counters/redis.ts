@@ -3,7 +3,7 @@ import { RateLimiterRedis } from 'rate-limiter-flexible'
 import { createBreaker } from '../core/breaker.ts'
 import { SECOND } from '../core/clock.ts'
 import { within } from '../core/within.ts'
-import type { Counters, CountersOptions } from './counters.ts'
+import type { Count, Counters, CountersOptions } from './counters.ts'
 
 const CONNECT_TIMEOUT_MS = 2000
 /** A store that takes longer counts as down: somebody waits for it. */
@@ -47,14 +47,16 @@ export function openRedisCounters(
   return {
     async add(key, windowMs, points = 1) {
       const customDuration = windowMs / SECOND
-      const result = await attempt(() =>
-        within(TIME_OUT_MS, store.penalty(key, points, { customDuration }), noAnswer),
-      )
-      if (!result) {
-        onFallback()
-        return local.add(key, windowMs, points)
+      const ask = async (): Promise<Count> => {
+        const found = await (points === 0 ? store.get(key) : store.penalty(key, points, { customDuration }))
+        return found
+          ? { count: found.consumedPoints, msLeft: found.msBeforeNext }
+          : { count: 0, msLeft: windowMs }
       }
-      return { count: result.consumedPoints, msLeft: result.msBeforeNext }
+      const count = await attempt(() => within(TIME_OUT_MS, ask(), noAnswer))
+      if (count) return count
+      onFallback()
+      return local.add(key, windowMs, points)
     },
     close: async () => client.destroy(),
   }

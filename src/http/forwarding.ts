@@ -48,10 +48,10 @@ const isNear = (ip: string): boolean => NEAR.check(ip.replace(/%.*/, ''), isIPv6
 
 /**
  * Without a trusted proxy, finds requests that come through one, and says so once a day: everybody then has the proxy's
- * address. One that is near limits nobody by it, or all its clients would lock each other out. `postern doctor` finds it in
+ * address. One that is near may have as much as many, or all its clients would lock each other out. `postern doctor` finds it in
  * the record of events.
  */
-export function watchForwarding(app: App, { settings, db, clock }: Context): void {
+export function watchForwarding(app: App, { settings, db, clock, metrics }: Context): void {
   if (trustProxy(settings) !== false) return
   let requests = 0
   let toldAt: Timestamp | undefined
@@ -62,6 +62,7 @@ export function watchForwarding(app: App, { settings, db, clock }: Context): voi
   function remember(headers: IncomingHttpHeaders, caller: Caller, log: FastifyBaseLogger): void {
     if (!FORWARDING_HEADERS.some((name) => headers[name] !== undefined)) return
     caller.isShared = isNear(caller.ip)
+    metrics.forwarded()
     requests += 1
     const now = clock.now()
     if (toldAt !== undefined && now - toldAt < DAY) return

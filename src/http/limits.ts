@@ -46,6 +46,8 @@ export const LIMITS = {
   'failed-accounts-address': limit(100, DAY, 'all nodes'),
   /** Tells that one is new to an address. */
   'failed-account-of-address': limit(Number.POSITIVE_INFINITY, DAY, 'all nodes'),
+  /** Failed sign-ins of strangers, wherever they come from: more make the next suspicious, and none is refused for it. */
+  'failed-login-server': limit(1000, 10 * MINUTE, 'each process'),
   'login-server': limit(100, SECOND, 'each process', { isPerThread: true }),
   /** Current passwords of people who are signed in. */
   'reauthentication-address': limit(60, MINUTE, 'all nodes', { isTold: true }),
@@ -64,6 +66,8 @@ export const LIMITS = {
   'mail-server': limit(100, SECOND, 'each process'),
   /** Links and codes that came in a mail, brought back. */
   'code-address': limit(30, 10 * MINUTE, 'all nodes', { isTold: true }),
+  /** So that one address cannot use up an account's tries. */
+  'code-address-account': limit(5, 10 * MINUTE, 'all nodes'),
   'code-account': limit(10, 10 * MINUTE, 'all nodes'),
   'code-account-day': limit(50, DAY, 'all nodes'),
   'code-server': limit(200, SECOND, 'each process'),
@@ -71,6 +75,9 @@ export const LIMITS = {
   /** By itself: an API that cannot read what has ended introspects, and would use up what it needs to read again. */
   'revocations-address': limit(6000, MINUTE, 'each process', { isTold: true }),
 } as const satisfies Record<string, Limit>
+
+/** What an address nearby may have for each of one client, where it is likely to be that of a proxy which nobody has named. */
+const SHARED_FACTOR = 50
 
 export type LimitName = keyof typeof LIMITS
 
@@ -106,51 +113,55 @@ export function createLimits({ settings, db, clock, counters, pseudonym, metrics
     refusals.get(name)?.()
     throw refusal(name, found)
   }
-  const add = (name: LimitName, subject: string[], points?: number): Promise<Count> => {
+  const add = (name: LimitName, caller: Caller, subject: string[], points?: number): Promise<Count> => {
     const { windowMs, countedBy } = LIMITS[name]
     const store = countedBy === 'all nodes' ? counters.shared : counters.local
-    return store.add(pseudonym(name, ...subject), windowMs, points)
+    // By themselves: who comes from there without a proxy is one client.
+    const all = isOfMany(name, caller) ? ['of many', ...subject] : subject
+    return store.add(pseudonym(name, ...all), windowMs, points)
   }
-  const mostOf = (name: LimitName): number =>
-    LIMITS[name].most * (LIMITS[name].isPerThread ? settings.hashConcurrency : 1)
+  const mostOf = (name: LimitName, caller: Caller): number => {
+    const { most, isPerThread } = LIMITS[name]
+    return most * (isPerThread ? settings.hashConcurrency : 1) * (isOfMany(name, caller) ? SHARED_FACTOR : 1)
+  }
   /** Once for each window: that more is refused after it, the metrics tell. */
   const record = (limit: LimitName, caller: Caller): Promise<void> =>
     recordEvent(db, clock.now(), { type: 'limit.reached', caller, detail: { limit } })
 
-  /** An address that may be everybody's limits nobody. */
-  const isOff = (name: LimitName, { isShared }: Caller): boolean =>
-    !settings.rateLimits || (isShared === true && name.includes('address'))
-
   return {
     async take({ reply, caller }, name, subject) {
-      if (isOff(name, caller)) return 0
-      const most = mostOf(name)
-      const found = await add(name, subject)
-      if (LIMITS[name].isTold) tell(reply, name, found)
+      if (!settings.rateLimits) return 0
+      const most = mostOf(name, caller)
+      const found = await add(name, caller, subject)
+      if (LIMITS[name].isTold) tell(reply, name, most, found)
       if (found.count === most + 1) await record(name, caller)
       if (found.count > most) refuse(name, found)
       return found.count
     },
     async requireRoom({ caller }, name, subject) {
-      if (isOff(name, caller)) return
-      const found = await add(name, subject, 0)
-      if (found.count >= mostOf(name)) refuse(name, found)
+      if (!settings.rateLimits) return
+      const found = await add(name, caller, subject, 0)
+      if (found.count >= mostOf(name, caller)) refuse(name, found)
     },
     async count({ caller }, name, subject, points = 1) {
-      if (isOff(name, caller)) return 0
-      const { count } = await add(name, subject, points)
-      if (count === mostOf(name) && points > 0) await record(name, caller)
+      if (!settings.rateLimits) return 0
+      const { count } = await add(name, caller, subject, points)
+      if (count === mostOf(name, caller) && points > 0) await record(name, caller)
       return count
     },
   }
 }
 
+/** Whether a limit of addresses meets one that may be everybody's: one client's share would have them all lock each other out. */
+const isOfMany = (name: LimitName, { isShared }: Caller): boolean =>
+  isShared === true && name.includes('address')
+
 const refusal = (limit: LimitName, { msLeft }: Count): Problem =>
   new Problem('too_many_requests', { retryAfterSeconds: toWholeSeconds(msLeft), context: { limit } })
 
 /** draft-ietf-httpapi-ratelimit-headers-10 sections 3 and 4. */
-function tell(reply: FastifyReply, name: LimitName, { count, msLeft }: Count): void {
-  const { most, windowMs } = LIMITS[name]
+function tell(reply: FastifyReply, name: LimitName, most: number, { count, msLeft }: Count): void {
+  const { windowMs } = LIMITS[name]
   reply.header('ratelimit-policy', `"${name}";q=${most};w=${windowMs / SECOND}`)
   reply.header('ratelimit', `"${name}";r=${Math.max(0, most - count)};t=${toWholeSeconds(msLeft)}`)
 }

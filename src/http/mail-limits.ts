@@ -34,6 +34,7 @@ export async function admitProof(
 ): Promise<void> {
   await limits.take(limited, 'code-address', [addressOf(limited.caller)])
   if (email !== undefined && token === undefined) {
+    await limits.take(limited, 'code-address-account', [kind, addressOf(limited.caller), emailKey(email)])
     await limits.take(limited, 'code-account', [kind, emailKey(email)])
     await limits.take(limited, 'code-account-day', [kind, emailKey(email)])
   }

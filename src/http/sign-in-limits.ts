@@ -1,6 +1,6 @@
 import type { DeviceClaims } from '../core/security/tokens.ts'
 import type { Admission, Admit } from '../features/auth/login.ts'
-import { addressOf, type Limited, type Limits } from './limits.ts'
+import { addressOf, LIMITS, type Limited, type Limits } from './limits.ts'
 
 /** Failures of an address within the hour that make its sign-ins suspicious. */
 const SUSPICIOUS_FAILURES = 10
@@ -37,6 +37,7 @@ async function admitStranger(limits: Limits, limited: Limited, account: string):
   await limits.requireRoom(limited, 'failed-accounts-address', [address])
   await limits.take(limited, 'login-address-account', [address, account])
   const failures = await limits.take(limited, 'failed-login-address', [address])
+  const ofServer = await limits.count(limited, 'failed-login-server', [], 0)
   try {
     await limits.take(limited, 'login-account', [account])
     await limits.take(limited, 'login-server', [])
@@ -45,9 +46,10 @@ async function admitStranger(limits: Limits, limited: Limited, account: string):
     throw error
   }
   return {
-    isSuspicious: failures > SUSPICIOUS_FAILURES,
+    isSuspicious: failures > SUSPICIOUS_FAILURES || ofServer >= LIMITS['failed-login-server'].most,
     giveBack,
     async countFailure() {
+      await limits.count(limited, 'failed-login-server', [])
       const isFirst = (await limits.count(limited, 'failed-account-of-address', [address, account])) === 1
       if (isFirst) await limits.count(limited, 'failed-accounts-address', [address])
     },

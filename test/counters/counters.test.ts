@@ -79,6 +79,21 @@ onEachDatabase('counters', ({ start, kind }) => {
     )
   })
 
+  it('to look opens no window, writes no row, and finds nothing of one that has passed', async () => {
+    const { context, clock } = await start()
+    const { shared } = context.counters
+    await shared.add('passed', SECOND)
+    clock.advance(SECOND)
+    const looked = await Promise.all(['new', 'passed'].map((key) => shared.add(key, MINUTE, 0)))
+    assert.deepEqual(
+      looked,
+      times(2).map(() => ({ count: 0, msLeft: MINUTE })),
+    )
+    clock.advance(SECOND)
+    assert.deepEqual(await shared.add('new', MINUTE), { count: 1, msLeft: MINUTE })
+    assert.deepEqual(await shared.add('new', MINUTE, 0), { count: 1, msLeft: MINUTE })
+  })
+
   it('each key has a window of its own, which the first addition opens', async () => {
     const { context, clock } = await start()
     const { shared } = context.counters
@@ -131,6 +146,7 @@ describe('counters in Redis or Valkey', () => {
     const [one, two] = [openRedis(t, redis ?? ''), openRedis(t, redis ?? '')]
     const key = newId()
     await sleep(200)
+    assert.deepEqual(await one.counters.add(key, SECOND, 0), { count: 0, msLeft: SECOND })
     await Promise.all([addHundred(one.counters, key), addHundred(two.counters, key)])
     const { count, msLeft } = await one.counters.add(key, MINUTE, 0)
     assert.equal(count, 200)

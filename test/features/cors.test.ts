@@ -62,7 +62,8 @@ onSharedServer(
           assert.deepEqual(corsHeaders(reply), {
             'access-control-allow-origin': origin,
             'access-control-allow-credentials': 'true',
-            'access-control-expose-headers': 'retry-after, www-authenticate, x-request-id',
+            'access-control-expose-headers':
+              'ratelimit, ratelimit-policy, retry-after, www-authenticate, x-request-id',
           })
           assert.equal(reply.headers.vary, 'Origin')
         }

@@ -60,7 +60,9 @@ onEachDatabase('what comes of a sign-in', ({ start }) => {
     const server = await startLimited(start)
     const { context } = server
     const { key, most } = throttledName(context, 'ada')
-    for (let count = 0; count < most - 2; count += 1) await addFailure(context.db, key, context.clock.now())
+    for (let count = 0; count < most - 2; count += 1) {
+      await addFailure(context.db, { key, now: context.clock.now(), below: most })
+    }
     for (let count = 0; count < 2; count += 1) {
       server.clock.advance(DAY)
       assertProblem(await guess(server, 'ada'), INVALID_CREDENTIALS)

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
 import { it, type TestContext } from 'node:test'
+import { MINUTE } from '../../src/core/clock.ts'
+import { createLimits } from '../../src/http/limits.ts'
 import { API, onEachDatabase, PASSWORD, type TestServer } from '../kit.ts'
-import { guess, nextAddress, signIn, signInOnDevice, startLimited } from '../support/guesses.ts'
+import { guess, nextAddress, requestFrom, signIn, signInOnDevice, startLimited } from '../support/guesses.ts'
 import { startHttpService } from '../support/http-service.ts'
 import { findFreePort } from '../support/postgres.ts'
 
@@ -62,6 +64,31 @@ onEachDatabase('captcha', ({ start }) => {
     const ip = nextAddress()
     for (let n = 0; n < 10; n += 1) assert.equal((await guess(server, `nobody${n}`, { ip })).status, 401)
     assert.equal((await guess(server, 'nobody10', { ip })).body.code, 'captcha_required')
+  })
+
+  it('strangers have to solve it while a thousand sign-ins fail within ten minutes, wherever they come from; none is refused for it', async (t) => {
+    const { captcha } = await startService(t)
+    const server = await startLimited(start)
+    const person = await server.register()
+    await server.restart({ captcha })
+    const limits = createLimits(server.context)
+    await limits.count(requestFrom(), 'failed-login-server', [], 999)
+    const { username, password } = person
+    const fromElsewhere = (token?: string) =>
+      signIn(server, { username, password, ...(token && { captcha_token: token }) }, { ip: nextAddress() })
+    assert.equal((await fromElsewhere()).status, 200)
+    assert.equal((await guess(server, 'nobody', { ip: nextAddress() })).status, 401)
+    assert.equal((await fromElsewhere()).body.code, 'captcha_required')
+    assert.equal((await fromElsewhere('solved')).status, 200)
+    assert.equal((await signInOnDevice(server, person)).status, 200)
+    const reached = await server.context.db
+      .selectFrom('audit_events')
+      .select('detail')
+      .where('type', '=', 'limit.reached')
+      .execute()
+    assert.deepEqual(reached, [{ detail: '{"limit":"failed-login-server"}' }])
+    server.clock.advance(10 * MINUTE)
+    assert.equal((await fromElsewhere()).status, 200)
   })
 
   it('a known device solves none while others fail', async (t) => {

@@ -81,16 +81,19 @@ onEachDatabase('how limits count', ({ start }) => {
     assert.equal((await reachedOf(server)).length, 2, 'by what is taken back it is not reached')
   })
 
-  it('an address that may be that of many limits nobody, and is not counted; the account is', async () => {
+  it('an address that may be that of many may have 50 times as much, counted apart from who comes without a proxy; the account may not', async () => {
     const { context } = await startLimited(start)
     const limits = createLimits(context)
     const proxy = () => requestFrom('10.0.0.1', true)
-    const stands = (name: LimitName) => limits.count(requestFrom(), name, SUBJECT, 0)
-    assert.equal(await countPasses(() => limits.take(proxy(), SMALL, SUBJECT)), 200)
-    assert.equal(await limits.count(proxy(), SMALL, SUBJECT), 0)
-    assert.equal(await stands(SMALL), 0)
-    await limits.count(requestFrom(), SMALL, SUBJECT, most)
+    await limits.count(requestFrom('10.0.0.1'), SMALL, SUBJECT, most)
+    const passes = 150
+    await limits.count(proxy(), SMALL, SUBJECT, 50 * most - passes)
     assert.equal(await problemOf(limits.requireRoom(proxy(), SMALL, SUBJECT)), undefined)
+    assert.equal(await countPasses(() => limits.take(proxy(), SMALL, SUBJECT)), passes)
+    const refused = await problemOf(limits.requireRoom(proxy(), SMALL, SUBJECT))
+    assert.equal(refused?.code, 'too_many_requests')
+    const mixed = await limits.count(requestFrom('10.0.0.1'), SMALL, SUBJECT, 0)
+    assert.equal(mixed, most)
     assert.equal(await countPasses(() => limits.take(proxy(), 'login-account', SUBJECT)), 20)
   })
 
@@ -112,7 +115,10 @@ onEachDatabase('whose limits are whose', ({ start }) => {
     const limits = await startLimits()
     const bring = (kind: 'sign-in' | 'account', email: string) =>
       admitProof(limits, requestFrom(), kind, { email })
-    assert.equal(await countPasses(() => bring('account', 'ada@example.com')), 10)
+    const limited = requestFrom()
+    const bringHere = () => admitProof(limits, limited, 'account', { email: 'ada@example.com' })
+    assert.equal(await countPasses(bringHere), 5, 'one address uses up no more')
+    assert.equal(await countPasses(() => bring('account', 'ada@example.com')), 5)
     assert.equal(await countPasses(() => bring('account', 'ADA@example.com')), 0)
     assert.equal(await countPasses(() => bring('sign-in', 'ada@example.com')), 10)
     assert.equal(await countPasses(() => bring('account', 'bob@example.com')), 10)

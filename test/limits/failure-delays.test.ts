@@ -11,9 +11,11 @@ import {
 } from '../../src/features/passwords/failure-queries.ts'
 import {
   admitTry,
+  confirmTry,
   countFailure,
   forgetFailures,
   forgetGuesses,
+  type Try,
   throttledDevices,
   throttledName,
   throttledReauthentication,
@@ -26,8 +28,14 @@ import { problemOf } from '../support/replies.ts'
 const FREE = [0, 0, 0, 0, 0]
 const DOUBLING = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
 const SECONDS = [...FREE, ...DOUBLING, 900, 900, 900]
-const MOST = 40
+const MOST = 30
 const NAME = { key: 'a name', most: MOST }
+const FREE_TRY = { throttled: NAME, claim: undefined }
+const CLAIMED_TRY = { throttled: NAME, claim: { key: NAME.key, next_try_at: 0 } }
+const FAILURE = { type: 'user.reauthentication_failed' } as const
+
+const fail = ({ context }: TestServer, key = NAME.key) =>
+  addFailure(context.db, { key, now: context.clock.now(), below: MOST })
 
 const failuresOf = async ({ context }: TestServer, key = NAME.key) =>
   (await findFailures(context.db, [key]))[0]
@@ -48,10 +56,10 @@ onEachDatabase('delays after failures in a row', ({ start }) => {
     const server = await startLimited(start)
     const { db, clock } = server.context
     const now = clock.now()
-    assert.equal(await addFailure(db, 'another', now), 1)
+    assert.equal(await fail(server, 'another'), 1)
     for (const [failures, seconds] of SECONDS.entries()) {
       if (failures === 0) continue
-      assert.equal(await addFailure(db, NAME.key, now + failures), failures)
+      assert.equal(await addFailure(db, { key: NAME.key, now: now + failures, below: MOST }), failures)
       assert.deepEqual(await failuresOf(server), {
         key: NAME.key,
         failures,
@@ -68,7 +76,7 @@ onEachDatabase('delays after failures in a row', ({ start }) => {
     const server = await startLimited(start)
     const { db, clock } = server.context
     const take = (most = MOST) => claimTry(db, { key: NAME.key, now: clock.now(), most })
-    for (let count = 0; count < 5; count += 1) await addFailure(db, NAME.key, clock.now())
+    for (let count = 0; count < 5; count += 1) await fail(server)
     assert.equal(await take(), undefined)
     server.clock.advance(SECOND)
     assert.equal(await take(5), undefined, 'as many as there may be')
@@ -79,14 +87,14 @@ onEachDatabase('delays after failures in a row', ({ start }) => {
   it('who is refused is told how long to wait, where waiting helps', async () => {
     const server = await startLimited(start)
     const { context } = server
-    const fail = () => countFailure(context, context.db, NAME)
-    for (let count = 1; count <= 4; count += 1) {
+    const count = (tried: Try) => countFailure(context, context.db, tried)
+    for (let failures = 1; failures <= 4; failures += 1) {
       assert.equal(await refusalOf(server), undefined)
-      assert.deepEqual(await fail(), { failures: count, isLast: false })
+      assert.deepEqual(await count(FREE_TRY), { failures, isLast: false })
     }
     assert.equal(await refusalOf(server), undefined, 'four of them cost no wait')
     assert.equal((await refusalOf(server))?.retryAfterSeconds, 1, 'which has been taken')
-    await fail()
+    await count(CLAIMED_TRY)
     server.clock.advance(1)
     assert.equal((await refusalOf(server))?.retryAfterSeconds, 1)
     server.clock.advance(SECOND - 1)
@@ -94,29 +102,50 @@ onEachDatabase('delays after failures in a row', ({ start }) => {
     assert.equal(await refusalOf(server), undefined)
     const late = await problemOf(admitTry(context, NAME, stale))
     assert.equal(late?.retryAfterSeconds, 2, 'another has taken the try since the failures were read')
-    for (let count = 6; count <= MOST; count += 1) {
-      assert.deepEqual(await fail(), { failures: count, isLast: count === MOST })
+    for (let failures = 6; failures <= MOST; failures += 1) {
+      assert.deepEqual(await count(CLAIMED_TRY), { failures, isLast: failures === MOST })
     }
     server.clock.advance(1000 * SECOND)
     const last = await refusalOf(server)
     assert.deepEqual([last?.code, last?.retryAfterSeconds], ['too_many_failures', undefined])
-    assert.deepEqual(await fail(), { failures: MOST + 1, isLast: false }, 'the last is told once')
+    assert.equal((await problemOf(count(CLAIMED_TRY)))?.code, 'too_many_failures')
+    assert.equal((await failuresOf(server))?.failures, MOST)
   })
 
-  it('a right password ends the row, a wrong one leaves it to be counted', async () => {
+  it('of tries at once four are looked at: those that come after are not counted, and none of them is right', async () => {
+    const server = await startLimited(start)
+    const { context } = server
+    const settle = (tried: Try, matches: boolean) =>
+      problemOf(matches ? confirmTry(context, tried) : countFailure(context, context.db, tried))
+    for (let time = 0; time < FREE_FAILURES - 1; time += 1) await settle(FREE_TRY, false)
+    assert.equal(await settle(FREE_TRY, true), undefined)
+    assert.equal(await settle(FREE_TRY, false), undefined)
+    for (const matches of [false, true]) {
+      const late = await settle(FREE_TRY, matches)
+      assert.deepEqual([late?.code, late?.retryAfterSeconds], ['too_many_failures', 1])
+      assert.equal((await failuresOf(server))?.failures, FREE_FAILURES)
+    }
+    for (const matches of [true, false]) assert.equal(await settle(CLAIMED_TRY, matches), undefined)
+    const { failures } = (await failuresOf(server)) ?? assert.fail('no row')
+    assert.equal(failures, FREE_FAILURES + 1)
+  })
+
+  it('a right password ends the row, a wrong one is counted and written down', async () => {
     const server = await startLimited(start)
     const { context } = server
     const hash = await context.passwords.hash(PASSWORD)
-    const attempt = (password: string) => tryPassword(context, { throttled: NAME, hash, password })
-    await countFailure(context, context.db, NAME)
+    const attempt = (password: string) => tryPassword(context, { throttled: NAME, hash, password }, FAILURE)
     assert.equal(await attempt('another'), false)
     assert.equal((await failuresOf(server))?.failures, 1)
+    const events = await context.db.selectFrom('audit_events').select('type').execute()
+    assert.ok(events.some(({ type }) => type === FAILURE.type))
     assert.equal(await attempt(PASSWORD), true)
     assert.equal(await failuresOf(server), undefined)
   })
 
   it('forgotten are those of an account: at both names, on its devices, and of who is signed in', async () => {
-    const { context } = await startLimited(start)
+    const server = await startLimited(start)
+    const { context } = server
     const { db } = context
     const account = { id: 'id', username_key: 'ada', email_key: 'ada@example.com' }
     const throttled = [
@@ -125,17 +154,18 @@ onEachDatabase('delays after failures in a row', ({ start }) => {
       throttledDevices(context, account.id),
       throttledReauthentication(context, account.id),
     ]
-    for (const one of [...throttled, NAME]) await countFailure(context, db, one)
+    for (const { key } of [...throttled, NAME]) await fail(server, key)
     assert.equal(await forgetFailures(context, db, account), throttled.length)
     const left = await db.selectFrom('sign_in_failures').select('key').execute()
     assert.deepEqual(left, [{ key: NAME.key }])
   })
 
   it('guesses are forgotten of the names that change, and without any the database is not asked', async () => {
-    const { context } = await startLimited(start)
+    const server = await startLimited(start)
+    const { context } = server
     const { db } = context
     const keyOf = (name: string) => throttledName(context, name).key
-    for (const name of ['ada', 'undefined']) await addFailure(db, keyOf(name), context.clock.now())
+    for (const name of ['ada', 'undefined']) await fail(server, keyOf(name))
     await forgetGuesses(context, db, [undefined, 'ada'])
     const left = await db.selectFrom('sign_in_failures').select('key').execute()
     assert.deepEqual(left, [{ key: keyOf('undefined') }])
@@ -156,7 +186,7 @@ onEachDatabase('delays after failures in a row', ({ start }) => {
     assert.equal((await change({ username: 'lovelace', email: 'l@example.com' })).status, 200)
     for (const name of ['ada', 'ada@example.com']) assert.equal(await failuresAt(name), undefined)
     for (const name of ['lovelace', 'l@example.com']) assert.equal(await failuresAt(name), FREE_FAILURES)
-    await addFailure(server.context.db, throttledName(server.context, 'byron').key, server.clock.now())
+    await fail(server, throttledName(server.context, 'byron').key)
     assert.equal((await change({ username: 'byron' })).status, 200)
     assert.equal(await failuresAt('byron'), FREE_FAILURES, 'not that of who had none')
     assert.equal((await change({ username: 'king', current_password: PASSWORD })).status, 200)
@@ -167,9 +197,10 @@ onEachDatabase('delays after failures in a row', ({ start }) => {
     const server = await startLimited(start)
     const { context, settings } = server
     const unlimited = { ...context, settings: { ...settings, rateLimits: false } }
-    for (let count = 0; count < MOST; count += 1) await countFailure(context, context.db, NAME)
+    for (let count = 0; count < MOST; count += 1) await fail(server)
     assert.equal(await admitTry(unlimited, NAME, await failuresOf(server)), undefined)
-    assert.deepEqual(await countFailure(unlimited, context.db, NAME), { failures: 0, isLast: false })
+    assert.equal(await problemOf(confirmTry(unlimited, FREE_TRY)), undefined)
+    assert.deepEqual(await countFailure(unlimited, context.db, FREE_TRY), { failures: 0, isLast: false })
     assert.equal((await failuresOf(server))?.failures, MOST)
   })
 })

@@ -53,6 +53,9 @@ const proxyEvents = ({ context }: TestServer) =>
     .orderBy('id')
     .execute()
 
+const forwardedOf = ({ context }: TestServer) =>
+  context.metrics.read().find(({ name }) => name === 'postern_untrusted_forwarded_total')
+
 onEachDatabase('behind a proxy that nobody has named', ({ start }) => {
   it('requests are told of once a day, with how many there were', async () => {
     const server = await start()
@@ -76,6 +79,7 @@ onEachDatabase('behind a proxy that nobody has named', ({ start }) => {
         [4, '10.0.0.1'],
       ],
     )
+    assert.deepEqual(forwardedOf(server)?.values, [{ labels: {}, value: 4 }])
     assert.match(String(warnings()[0]?.msg), /no proxy is trusted.*TRUSTED_PROXIES/)
   })
 

@@ -11,7 +11,7 @@ import { deedOf, mailTo } from '../email/mail-to.ts'
 import type { AdmitMail } from '../email/require-mail.ts'
 import { sendVerification } from '../email-tokens/verify-email.ts'
 import { type Claim, deleteFailures, releaseTry } from '../passwords/failure-queries.ts'
-import { admitTry, countFailure } from '../passwords/throttle.ts'
+import { admitTry, confirmTry, countFailure, type Try } from '../passwords/throttle.ts'
 import { lockRegistration, type Registration } from '../registrations/queries.ts'
 import { sendRegistrationAgain } from '../registrations/send-registration.ts'
 import { findWaitingRegistration } from '../registrations/waiting-registration.ts'
@@ -84,7 +84,7 @@ async function admitAndSignIn(context: Context, signIn: SignIn, admit: Admit): P
     const isSuspicious = admission.isSuspicious || (standing.failures?.failures ?? 0) >= SUSPICIOUS_FAILURES
     if (isSuspicious) await requireCaptcha(context, signIn.captchaToken, signIn.caller)
     claim = await admitTry(context, standing.throttled, standing.failures)
-    const session = await startVerifiedSession(context, signIn, standing, found)
+    const session = await startVerifiedSession(context, signIn, { ...standing, claim }, found)
     signIn.caller.userId = session.user_id
     await admission.countSuccess()
     const device_token = issueDeviceToken(context, session.user_id, standing.device)
@@ -103,6 +103,7 @@ type Found = {
   registration: Registration | undefined
   slowestBcryptCost: number | null
 }
+type Admitted = Standing & Try
 type Verified = User & { password_hash: string }
 
 async function lookUp(context: Context, identifier: string): Promise<Found> {
@@ -118,18 +119,18 @@ async function lookUp(context: Context, identifier: string): Promise<Found> {
 async function startVerifiedSession(
   context: Context,
   signIn: SignIn,
-  standing: Standing,
+  admitted: Admitted,
   found: Found,
 ): Promise<Session> {
   let epoch: number | undefined
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
-    const user = await verifyUser(context, signIn, standing, found)
+    const user = await verifyUser(context, signIn, admitted, found)
     // What ended this user's sessions while the password was being verified ends this sign-in as well.
     if (user.session_epoch !== (epoch ?? user.session_epoch)) {
-      return refuse(context, signIn, standing, user)
+      return refuse(context, signIn, admitted, user)
     }
     epoch = user.session_epoch
-    const session = await beginSession(context, signIn, standing, user)
+    const session = await beginSession(context, signIn, admitted, user)
     if (session) return session
     found = await lookUp(context, signIn.identifier)
   }
@@ -139,14 +140,15 @@ async function startVerifiedSession(
 async function verifyUser(
   context: Context,
   signIn: SignIn,
-  standing: Standing,
+  admitted: Admitted,
   { user, registration, slowestBcryptCost }: Found,
 ): Promise<Verified> {
   const { db, clock, passwords } = context
   const hash = (user ?? registration)?.password_hash ?? null
   const matches = await passwords.verify(hash, signIn.password, slowestBcryptCost)
+  if (matches) await confirmTry(context, admitted)
   if (registration && matches) return askToConfirm(context, registration, signIn)
-  if (!user || hash === null || !matches) return refuse(context, signIn, standing, user)
+  if (!user || hash === null || !matches) return refuse(context, signIn, admitted, user)
   if (!user.is_active) {
     const detail = { reason: 'inactive' }
     await recordEvent(db, clock.now(), failureEvent(user.id, signIn.caller, detail))
@@ -241,12 +243,12 @@ async function tellOfSignIn(context: Context, trx: Db, user: User, caller: Calle
 async function refuse(
   context: Context,
   { caller }: SignIn,
-  { throttled }: Standing,
+  admitted: Admitted,
   user: User | undefined,
 ): Promise<never> {
   const { db, clock } = context
   await db.transaction().execute(async (trx) => {
-    const { failures, isLast } = await countFailure(context, trx, throttled)
+    const { failures, isLast } = await countFailure(context, trx, admitted)
     const detail = { reason: 'invalid_credentials', ...(isLast && { blocked: true }) }
     await recordEvent(trx, clock.now(), failureEvent(user?.id, caller, detail))
     if (failures === TOLD_FAILURES) {

@@ -62,22 +62,31 @@ export async function releaseTry(db: Db, { key, next_try_at }: Claim, now: Times
     .execute()
 }
 
-/** Counts one more failure in a row. */
-export async function addFailure(db: Db, key: string, now: Timestamp): Promise<number> {
+/**
+ * Counts one more failure in a row, while there are fewer than `below`.
+ * @returns how many there are then; undefined when there were as many already
+ */
+export async function addFailure(
+  db: Db,
+  { key, now, below }: { key: string; now: Timestamp; below: number },
+): Promise<number | undefined> {
   const row = { key, failures: 1, next_try_at: now, failed_at: now }
-  const { failures } = await db
+  const counted = await db
     .insertInto('sign_in_failures')
     .values(row)
     .onConflict((conflict) =>
-      conflict.column('key').doUpdateSet((eb) => ({
-        failures: oneMore(eb),
-        next_try_at: nextTryAt(eb, now),
-        failed_at: now,
-      })),
+      conflict
+        .column('key')
+        .doUpdateSet((eb) => ({
+          failures: oneMore(eb),
+          next_try_at: nextTryAt(eb, now),
+          failed_at: now,
+        }))
+        .where('sign_in_failures.failures', '<', below),
     )
     .returning('failures')
-    .executeTakeFirstOrThrow()
-  return failures
+    .executeTakeFirst()
+  return counted?.failures
 }
 
 /** @returns how many had failures */

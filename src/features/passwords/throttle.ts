@@ -11,6 +11,7 @@ import {
   delayAfter,
   deleteFailures,
   FREE_FAILURES,
+  findFailures,
   moveFailures,
 } from './failure-queries.ts'
 
@@ -19,8 +20,8 @@ type ThrottleContext = Pick<Context, 'db' | 'clock' | 'settings' | 'pseudonym'>
 /** Whose failures in a row are counted, and how many there may be (NIST SP 800-63B-4 section 3.2.2: 100 for an account). */
 export type Throttled = { key: string; most: number }
 
-/** An account has two names: 80 together. Names that nobody has are treated alike, so that nothing shows who exists. */
-export const MOST_FAILURES_OF_A_NAME = 40
+/** An account has two names: 60 together, and 100 with its devices and reauthentications. Names that nobody has are treated alike, so that nothing shows who exists. */
+export const MOST_FAILURES_OF_A_NAME = 30
 /** Beyond them they count as unknown. */
 export const MOST_FAILURES_OF_DEVICES = 20
 export const MOST_FAILED_REAUTHENTICATIONS = 20
@@ -75,16 +76,42 @@ export async function admitTry(
   throw new Problem('too_many_failures', { retryAfterSeconds: Math.ceil(waitMs / SECOND) })
 }
 
-/** Counts a failure: call it in the transaction that records it. */
+/** One that was let through: with what it took, where failures are so many that there is one try for each delay. */
+export type Try = { throttled: Throttled; claim: Claim | undefined }
+
+/**
+ * Counts a failure: call it in the transaction that records it. Of many tries at once those beyond the free ones have not
+ * been looked at, as far as anybody can tell.
+ * @throws Problem `too_many_failures`
+ */
 export async function countFailure(
   { clock, settings }: Pick<ThrottleContext, 'clock' | 'settings'>,
   db: Db,
-  { key, most }: Throttled,
+  { throttled: { key, most }, claim }: Try,
 ): Promise<{ failures: number; isLast: boolean }> {
   if (!settings.rateLimits) return { failures: 0, isLast: false }
-  const failures = await addFailure(db, key, clock.now())
+  const below = claim ? most : FREE_FAILURES
+  const failures = await addFailure(db, { key, now: clock.now(), below })
+  if (failures === undefined) throw oneTooMany()
   return { failures, isLast: failures === most }
 }
+
+/**
+ * Lets a password that matched count, unless others failed meanwhile, and so many that it came too late: else of many guesses at
+ * once the right one would be found, however many were wrong.
+ * @throws Problem `too_many_failures`
+ */
+export async function confirmTry(
+  { db, settings }: Pick<ThrottleContext, 'db' | 'settings'>,
+  { throttled, claim }: Try,
+): Promise<void> {
+  if (!settings.rateLimits || claim) return
+  const [found] = await findFailures(db, [throttled.key])
+  if (found && found.failures >= FREE_FAILURES) throw oneTooMany()
+}
+
+const oneTooMany = (): Problem =>
+  new Problem('too_many_failures', { retryAfterSeconds: delayAfter(FREE_FAILURES + 1) / SECOND })
 
 type Account = Pick<User, 'id' | 'username_key' | 'email_key'>
 

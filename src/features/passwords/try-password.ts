@@ -3,17 +3,21 @@ import type { Caller } from '../../core/caller.ts'
 import type { SessionId } from '../../core/ids.ts'
 import { Problem } from '../../core/problems.ts'
 import type { User } from '../../database/tables.ts'
-import { recordEvent } from '../audit/events.ts'
+import { type AuditEvent, recordEvent } from '../audit/events.ts'
 import { deleteFailures, findFailures, releaseTry } from './failure-queries.ts'
-import { admitTry, countFailure, type Throttled, throttledReauthentication } from './throttle.ts'
+import { admitTry, confirmTry, countFailure, type Throttled, throttledReauthentication } from './throttle.ts'
+
+type Attempt = { throttled: Throttled; hash: string | null; password: string }
 
 /**
- * Looks at a password when its time has come. A right one ends the row of failures; a wrong one is for the caller to count.
+ * Looks at a password when its time has come. A right one ends the row of failures, a wrong one adds to it.
+ * @param failure what is written down of a wrong one
  * @throws Problem `too_many_failures`, `server_busy`
  */
 export async function tryPassword(
   context: Context,
-  { throttled, hash, password }: { throttled: Throttled; hash: string | null; password: string },
+  { throttled, hash, password }: Attempt,
+  failure: AuditEvent,
 ): Promise<boolean> {
   const { db, clock, passwords } = context
   const [failures] = await findFailures(db, [throttled.key])
@@ -22,7 +26,15 @@ export async function tryPassword(
     if (claim) await releaseTry(db, claim, clock.now())
     throw error
   })
-  if (matches && failures) await deleteFailures(db, [throttled.key])
+  if (matches) {
+    await confirmTry(context, { throttled, claim })
+    await deleteFailures(db, [throttled.key])
+  } else {
+    await db.transaction().execute(async (trx) => {
+      await countFailure(context, trx, { throttled, claim })
+      await recordEvent(trx, clock.now(), failure)
+    })
+  }
   return matches
 }
 
@@ -40,11 +52,7 @@ export async function verifyCurrentPassword(
 ): Promise<string> {
   const { id: userId, session_id: sessionId, password_hash: hash } = account
   const throttled = throttledReauthentication(context, userId)
-  if ((await tryPassword(context, { throttled, hash, password })) && hash !== null) return hash
-  await context.db.transaction().execute(async (trx) => {
-    await countFailure(context, trx, throttled)
-    const event = { type: 'user.reauthentication_failed', userId, sessionId, caller } as const
-    await recordEvent(trx, context.clock.now(), event)
-  })
+  const failure = { type: 'user.reauthentication_failed', userId, sessionId, caller } as const
+  if ((await tryPassword(context, { throttled, hash, password }, failure)) && hash !== null) return hash
   throw new Problem('current_password_incorrect')
 }

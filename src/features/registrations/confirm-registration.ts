@@ -5,7 +5,7 @@ import { invalidField, Problem, serverBusy } from '../../core/problems.ts'
 import { recordEvent } from '../audit/events.ts'
 import { type OwnedToken, refuseWantedBack, useEmailToken } from '../email-tokens/tokens.ts'
 import type { AdmitPassword } from '../email-tokens/verify-email.ts'
-import { countFailure, forgetGuesses, throttledRegistration } from '../passwords/throttle.ts'
+import { forgetGuesses, throttledRegistration } from '../passwords/throttle.ts'
 import { tryPassword } from '../passwords/try-password.ts'
 import { refuseTaken } from '../users/create-user.ts'
 import { insertUser } from '../users/queries.ts'
@@ -56,13 +56,9 @@ async function verifyRegistrationPassword(
   caller: Caller,
 ): Promise<void> {
   const throttled = throttledRegistration(context, id)
-  if (await tryPassword(context, { throttled, hash, password })) return
-  await context.db.transaction().execute(async (trx) => {
-    await countFailure(context, trx, throttled)
-    const detail = { reason: 'registration' }
-    const event = { type: 'user.reauthentication_failed', caller, detail } as const
-    await recordEvent(trx, context.clock.now(), event)
-  })
+  const detail = { reason: 'registration' }
+  const failure = { type: 'user.reauthentication_failed', caller, detail } as const
+  if (await tryPassword(context, { throttled, hash, password }, failure)) return
   throw new Problem('registration_password_incorrect')
 }
 
