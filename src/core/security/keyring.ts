@@ -3,7 +3,7 @@ import type { JWK } from 'jose'
 import { calculateJwkThumbprint } from 'jose/jwk/thumbprint'
 import { exportJWK } from 'jose/key/export'
 import { generateKeyPair } from 'jose/key/generate/keypair'
-import { StartupError } from '../problems.ts'
+import { StartupError, serverBusy } from '../problems.ts'
 import { ALGORITHMS, type AsymmetricAlgorithm, type TokenAlgorithm } from './algorithms.ts'
 import { deriveKey, type KeyLabel } from './secrets.ts'
 
@@ -19,7 +19,7 @@ export type TokenKey = {
 }
 
 export type KeySet = {
-  /** Signs. */
+  /** Signs; of access tokens `NO_SIGNER` where none can. */
   current: TokenKey
   /** Verify: every accepted key by the one header its tokens have. */
   byHeader: ReadonlyMap<string, TokenKey>
@@ -42,13 +42,24 @@ export type SigningKey = {
 }
 
 export type KeyringInput = {
-  /** Of access tokens. What only this server reads is always HS256. */
-  algorithm: TokenAlgorithm
+  /** Of access tokens, undefined where none can be signed. What only this server reads is always HS256. */
+  algorithm: TokenAlgorithm | undefined
   secretKey: string
   /** Also accepted, never signs. */
   secretKeyPrevious?: string | undefined
   /** The last one of `algorithm` signs, all verify. */
   signingKeys: readonly SigningKey[]
+}
+
+/** Stands where no key can sign: it may be able to in a moment, or at another node. */
+export const NO_SIGNER: TokenKey = {
+  kid: '',
+  algorithm: 'HS256',
+  header: '',
+  sign() {
+    throw serverBusy({ reason: 'no key can sign' })
+  },
+  verify: () => false,
 }
 
 /** Explicit types of tokens (RFC 8725 section 3.11; `at+jwt`: RFC 9068 section 2.1). */
@@ -108,6 +119,7 @@ function accessKeys(input: KeyringInput): Pick<Keyring, 'access' | 'jwks'> {
     const { current, byHeader } = derivedKeys(input, 'access-hs256', 'at+jwt')
     return { access: keySet(current, [...accepted, ...byHeader.values()]), jwks }
   }
+  if (!algorithm) return { access: keySet(NO_SIGNER, accepted), jwks }
   const current = accepted.findLast((key) => key.algorithm === algorithm)
   if (!current) throw new StartupError(`There is no ${algorithm} key to sign access tokens with`)
   return { access: keySet(current, accepted), jwks }
@@ -133,6 +145,11 @@ function hmacKey(secret: Buffer, typ: TokenType): TokenKey {
   const kid = createHmac('sha256', secret).update('kid').digest().subarray(0, 12).toString('base64url')
   const key = createSecretKey(secret)
   return tokenKey('HS256', typ, kid, { signWith: key, verifyWith: key })
+}
+
+/** @throws StartupError when it is damaged */
+export function requireSound(key: SigningKey): void {
+  importSigningKey(key)
 }
 
 /** The key as it signs and verifies, and as it is published. */

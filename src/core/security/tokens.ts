@@ -12,11 +12,16 @@ import {
   refreshClaims,
 } from './claims.ts'
 import { signJws, verifyJws } from './jws.ts'
-import type { Keyring } from './keyring.ts'
+import { type Keyring, NO_SIGNER } from './keyring.ts'
 
 export type { AccessClaims, DeviceClaims, RefreshClaims }
 
 export type Tokens = {
+  /**
+   * Asked before anything is written for which tokens are to be given.
+   * @throws Problem `server_busy` where no key can sign access tokens
+   */
+  requireSigner(): void
   signAccess(claims: AccessClaims): string
   /** The claims of a token of ours that holds now; undefined for any other text. Says nothing of its session. */
   verifyAccess(token: string): AccessClaims | undefined
@@ -72,6 +77,10 @@ export function createTokens(input: {
   }
 
   return {
+    requireSigner() {
+      const { current } = input.keyring().access
+      if (current === NO_SIGNER) current.sign('')
+    },
     signAccess: (claims) => signJws(input.keyring().access.current, accessClaims(claims)),
     verifyAccess: (token) => currentClaims(verified.recall(token), clock.now()),
     cached: verified.size,

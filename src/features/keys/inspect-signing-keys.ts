@@ -1,5 +1,4 @@
 import type { Timestamp } from '../../core/clock.ts'
-import { createKeyring } from '../../core/security/keyring.ts'
 import type { Secrets } from '../../core/security/secrets.ts'
 import type { Db } from '../../database/tables.ts'
 import { type KeyState, stateOf } from './key-states.ts'
@@ -33,14 +32,13 @@ function inspectSigningKey(stored: StoredSigningKey, now: Timestamp, secrets: Se
   const opened = unsealPrivateJwk(stored, secrets)
   if (!opened) return { ...told, sealedWith: 'another', isDamaged: false }
   const sealedWith = opened.isOfPrevious ? 'previous' : 'current'
-  const isDamaged = !canBeUsed(stored, opened.plaintext, secrets.secretKey)
+  const isDamaged = !isSound(stored, opened.plaintext)
   return { ...told, sealedWith, isDamaged }
 }
 
-function canBeUsed(stored: StoredSigningKey, privateJwk: string, secretKey: string): boolean {
+function isSound(stored: StoredSigningKey, privateJwk: string): boolean {
   try {
-    const key = toSigningKey(stored, privateJwk)
-    createKeyring({ algorithm: key.algorithm, secretKey, signingKeys: [key] })
+    toSigningKey(stored, privateJwk)
     return true
   } catch {
     return false

@@ -3,22 +3,17 @@ import type { Timestamp } from '../../core/clock.ts'
 import { createKeyring, type Keyring, type SigningKey } from '../../core/security/keyring.ts'
 import type { Secrets } from '../../core/security/secrets.ts'
 import type { Settings } from '../../core/settings.ts'
-import { currentOf, isAccepted, nextChangeOf, signerOf } from './key-states.ts'
+import { currentOf, isAccepted, nextChangeOf, scheduledOf, signerOf, stateOf } from './key-states.ts'
+import { createOpenedKeys } from './opened-keys.ts'
 import { listSigningKeys, type StoredSigningKey } from './queries.ts'
 import { settleAlgorithm } from './settle-algorithm.ts'
-import {
-  foreignKey,
-  refuseForeignKeys,
-  resealSigningKey,
-  toSigningKey,
-  unsealPrivateJwk,
-} from './stored-keys.ts'
+import { refuseForeignKeys } from './stored-keys.ts'
 
 /** The keys as the database has them, which decides for all nodes. */
 export type LiveKeyring = {
-  /** As it is now: another one once keys have changed. */
+  /** As it is now: another one once keys have changed. Where none that this process can open signs, it only verifies. */
   current(): Keyring
-  /** Reads the keys again. */
+  /** Reads the keys again. Where it throws, what could be read of them holds all the same. */
   refresh(): Promise<void>
 }
 
@@ -27,7 +22,7 @@ type KeySettings = Secrets & Pick<Settings, 'algorithm'>
 /**
  * Opens the keys. Makes the first one of ALGORITHM, or lets one take over from that of another algorithm, and seals anew with
  * SECRET_KEY what SECRET_KEY_PREVIOUS had sealed. Any number of nodes may do so at once.
- * @throws StartupError when a key was sealed with another SECRET_KEY
+ * @throws StartupError when a key was sealed with another SECRET_KEY, or is damaged
  */
 export async function openKeyring(
   { database, clock }: Pick<Context, 'database' | 'clock'>,
@@ -36,45 +31,36 @@ export async function openKeyring(
   const { db } = database
   await refuseForeignKeys(db, clock.now(), settings)
   await settleAlgorithm({ database, clock, settings })
-  const opened = new Map<string, SigningKey>()
-  /** Gives one that cannot be opened. */
-  const openNew = async (found: readonly StoredSigningKey[]): Promise<StoredSigningKey | undefined> => {
-    const now = clock.now()
-    let foreign: StoredSigningKey | undefined
-    for (const key of found.filter((key) => isAccepted(key, now) && !opened.has(key.kid))) {
-      const unsealed = unsealPrivateJwk(key, settings)
-      if (unsealed) opened.set(key.kid, toSigningKey(key, unsealed.plaintext))
-      else foreign = key
-      if (unsealed?.isOfPrevious) {
-        await resealSigningKey(db, key, unsealed.plaintext, { now, secretKey: settings.secretKey })
-      }
-    }
-    return foreign
-  }
-
+  const opened = createOpenedKeys(settings)
   let stored: readonly StoredSigningKey[] | undefined
-  let foreign: StoredSigningKey | undefined
+  /** Why one of them cannot be opened. */
+  let failure: unknown
   let keyring: Keyring
   let changesAt: Timestamp
   const arrange = (keys: readonly StoredSigningKey[]) => {
     const now = clock.now()
-    keyring = arrangeKeys(keys, opened, settings, now)
+    keyring = arrangeKeys(keys, opened.byKid, settings, now)
     changesAt = nextChangeOf(keys, now)
     stored = keys
   }
+  const read = async () => {
+    const found = await listSigningKeys(db)
+    if (JSON.stringify(found) !== JSON.stringify(stored)) {
+      failure = opened.open(found, clock.now())
+      arrange(found)
+    }
+    return found
+  }
   const refresh = async () => {
-    let found = await listSigningKeys(db)
+    // First, whatever fails after it: above all that one was revoked.
+    const found = await read()
     // All were dropped, or a node that was told of HS256 has ended the last one.
     if (settings.algorithm !== 'HS256' && !signerOf(found, clock.now())) {
       await settleAlgorithm({ database, clock, settings })
-      found = await listSigningKeys(db)
+      await read()
     }
-    if (JSON.stringify(found) !== JSON.stringify(stored)) {
-      foreign = await openNew(found)
-      // What is known of the others holds all the same, above all that one was revoked.
-      arrange(found)
-    }
-    if (foreign) throw foreignKey(foreign.kid)
+    await opened.reseal(db, clock.now())
+    if (failure) throw failure
   }
   await refresh()
   return {
@@ -93,13 +79,14 @@ function arrangeKeys(
   settings: KeySettings,
   now: Timestamp,
 ): Keyring {
-  const accepted = stored.filter((key) => isAccepted(key, now))
-  // A node that was told of another ALGORITHM may have ended the last one.
-  const signer = currentOf(accepted, now) ?? accepted.findLast(({ signs_from }) => signs_from !== null)
-  const ordered = [...accepted.filter((key) => key !== signer), ...(signer ? [signer] : [])]
+  const usable = stored.filter((key) => isAccepted(key, now) && opened.has(key.kid))
+  // A node that was told of another ALGORITHM may have ended the last one. One that waits for a rotation never stands in.
+  const former = usable.findLast((key) => stateOf(key, now) === 'previous')
+  const signer = currentOf(usable, now) ?? former ?? scheduledOf(usable, now)
+  const ordered = [...usable.filter((key) => key !== signer), ...(signer ? [signer] : [])]
   return createKeyring({
     ...settings,
-    algorithm: settings.algorithm === 'HS256' ? 'HS256' : (signer?.algorithm ?? settings.algorithm),
+    algorithm: settings.algorithm === 'HS256' ? 'HS256' : signer?.algorithm,
     signingKeys: ordered.flatMap(({ kid }) => opened.get(kid) ?? []),
   })
 }

@@ -2,7 +2,7 @@ import type { AsymmetricAlgorithm } from '../../core/security/algorithms.ts'
 import { generateSigningKey, type SigningKey } from '../../core/security/keyring.ts'
 import type { Db } from '../../database/tables.ts'
 import { currentOf, signerOf, stateOf } from './key-states.ts'
-import { listSigningKeys, type StoredSigningKey } from './queries.ts'
+import { listSigningKeys, type StoredSigningKey, updateSigningKey } from './queries.ts'
 import { discardKey, type KeyContext, publishKey } from './stored-keys.ts'
 import { endSigning, SPREAD_MS, succeed } from './succession.ts'
 
@@ -10,8 +10,8 @@ import { endSigning, SPREAD_MS, succeed } from './succession.ts'
 type AlgorithmContext = KeyContext & { settings: { algorithm: AsymmetricAlgorithm | 'HS256' } }
 
 /**
- * Lets a key of ALGORITHM take over from the one that signs, and discards those of another that wait to do so. Without one
- * that signs, it signs at once.
+ * Lets a key of ALGORITHM take over from the one that signs: the one that waits, or a new one; and discards those of another
+ * that wait to do so. Without one that signs, it signs at once.
  */
 export async function settleAlgorithm(context: AlgorithmContext): Promise<void> {
   const {
@@ -30,24 +30,28 @@ export async function settleAlgorithm(context: AlgorithmContext): Promise<void> 
     const now = clock.now()
     // Of a key that is about to sign not every node may hear in time that it is gone: it signs first.
     const soon = now + SPREAD_MS
-    for (const key of keys.filter((key) => stateOf(key, soon) === 'next')) await discardKey(context, trx, key)
+    const waiting = keys.filter((key) => stateOf(key, soon) === 'next')
+    for (const key of waiting.filter((key) => key.algorithm !== algorithm))
+      await discardKey(context, trx, key)
+    const next = waiting.find((key) => key.algorithm === algorithm) ?? made
     const current = currentOf(keys, soon)
-    if (!made) await endSigning(trx, current, Math.max(now, Number(current?.signs_from)))
-    else if (!current) await resume(context, trx, keys, made)
+    if (!next) await endSigning(trx, current, Math.max(now, Number(current?.signs_from)))
+    else if (!current) await resume(context, trx, keys, next)
     else if (current.algorithm === algorithm) await endSigning(trx, current, null)
-    else await succeed(context, trx, current, made)
+    else await succeed(context, trx, current, next)
   })
 }
 
-/** Lets the key sign again that did until a node was told of HS256; else the new one signs. */
+/** Lets the key sign again that did until a node was told of HS256; else the next one does. */
 async function resume(
   context: KeyContext,
   trx: Db,
   keys: readonly StoredSigningKey[],
-  made: SigningKey,
+  next: StoredSigningKey | SigningKey,
 ): Promise<void> {
   const now = context.clock.now()
-  const former = keys.findLast((key) => stateOf(key, now) === 'previous' && key.algorithm === made.algorithm)
+  const former = keys.findLast((key) => stateOf(key, now) === 'previous' && key.algorithm === next.algorithm)
   if (former) await endSigning(trx, former, null)
-  else await publishKey(context, trx, made, now)
+  else if ('created_at' in next) await updateSigningKey(trx, next.kid, { signs_from: now })
+  else await publishKey(context, trx, next, now)
 }

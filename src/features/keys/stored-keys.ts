@@ -1,7 +1,7 @@
 import type { Context } from '../../context.ts'
 import type { Timestamp } from '../../core/clock.ts'
 import { StartupError } from '../../core/problems.ts'
-import type { SigningKey } from '../../core/security/keyring.ts'
+import { requireSound, type SigningKey } from '../../core/security/keyring.ts'
 import { deriveKey, openWithEither, type Secrets, seal } from '../../core/security/secrets.ts'
 import type { Db } from '../../database/tables.ts'
 import { recordEvent } from '../audit/events.ts'
@@ -58,14 +58,13 @@ export const describeKey = ({ kid, algorithm }: Pick<StoredSigningKey, 'kid' | '
 /** Seals with SECRET_KEY what SECRET_KEY_PREVIOUS had sealed. */
 export async function resealSigningKey(
   db: Db,
-  stored: StoredSigningKey,
-  privateJwk: string,
+  key: SigningKey,
   { now, secretKey }: { now: Timestamp; secretKey: string },
 ): Promise<void> {
-  const sealed_private_jwk = seal(deriveKey(secretKey, LABEL), privateJwk, stored.kid)
+  const sealed_private_jwk = seal(deriveKey(secretKey, LABEL), JSON.stringify(key.privateJwk), key.kid)
   await db.transaction().execute(async (trx) => {
-    await updateSigningKey(trx, stored.kid, { sealed_private_jwk })
-    await recordEvent(trx, now, { type: 'key.resealed', detail: describeKey(stored) })
+    await updateSigningKey(trx, key.kid, { sealed_private_jwk })
+    await recordEvent(trx, now, { type: 'key.resealed', detail: describeKey(key) })
   })
 }
 
@@ -92,12 +91,17 @@ export const foreignKey = (kid: string): StartupError =>
 export const unsealPrivateJwk = ({ kid, sealed_private_jwk }: StoredSigningKey, secrets: Secrets) =>
   openWithEither(secrets, LABEL, sealed_private_jwk, kid)
 
-export const toSigningKey = (
+/** @throws StartupError when it is damaged */
+export function toSigningKey(
   { kid, algorithm, public_jwk }: StoredSigningKey,
   privateJwk: string,
-): SigningKey => ({
-  kid,
-  algorithm,
-  publicJwk: JSON.parse(public_jwk),
-  privateJwk: JSON.parse(privateJwk),
-})
+): SigningKey {
+  try {
+    const key = { kid, algorithm, publicJwk: JSON.parse(public_jwk), privateJwk: JSON.parse(privateJwk) }
+    requireSound(key)
+    return key
+  } catch (cause) {
+    if (cause instanceof StartupError) throw cause
+    throw new StartupError(`Signing key ${kid} cannot be read`, { cause })
+  }
+}

@@ -25,7 +25,7 @@ type Advanced = { session: Session; outcome: 'rotated' | 'replayed' | 'recovered
  * Trades a refresh token for the next pair (RFC 9700 section 4.14.2).
  * The token before the current one gives the same successor again: freely to a race or retry within the reuse
  * window, and once to a client that lost the reply and comes back later. Anything older ends the session.
- * @throws Problem `refresh_token_invalid`, `refresh_token_reused`
+ * @throws Problem `refresh_token_invalid`, `refresh_token_reused`, `server_busy`
  */
 export async function refreshSession(context: Context, request: RefreshRequest): Promise<TokenPair> {
   const advanced = advance(context, request)
@@ -37,6 +37,8 @@ export async function refreshSession(context: Context, request: RefreshRequest):
 async function advance(context: Context, { refreshToken, caller }: RefreshRequest): Promise<Advanced> {
   const claims = context.tokens.verifyRefresh(refreshToken)
   if (!claims) throw new Problem('refresh_token_invalid')
+  // Else every try would move the session on, until the client's token counts as reused.
+  context.tokens.requireSigner()
   const { sid, gen } = claims
   const { db, settings } = context
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {

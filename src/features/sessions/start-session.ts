@@ -23,13 +23,15 @@ export type SignIn = {
 /**
  * Begins a session in the caller's transaction, and ends the user's oldest beyond SESSION_LIMIT.
  * @returns undefined when the user is no longer as the sign-in found them
+ * @throws Problem `server_busy` where no key can sign
  */
 export async function startSession(
   context: Context,
   trx: Db,
   { caller, ...signIn }: SignIn,
 ): Promise<Session | undefined> {
-  const { clock, settings } = context
+  const { clock, settings, tokens } = context
+  tokens.requireSigner()
   const now = clock.now()
   const session = await insertSession(trx, {
     ...signIn,

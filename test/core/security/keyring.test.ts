@@ -167,6 +167,17 @@ test('a missing key of the configured algorithm is told, not replaced by another
   assert.throws(create, new StartupError('There is no ES256 key to sign access tokens with'))
 })
 
+test('without an algorithm to sign with, keys verify and are published, and signing is refused for now', () => {
+  const signer = createKeyring({ algorithm: 'ES256', secretKey, signingKeys: [es256] })
+  const { access, jwks } = createKeyring({ algorithm: undefined, secretKey, signingKeys: [es256] })
+  assert.deepEqual(jwks, signer.jwks)
+  const signature = Buffer.from(signer.access.current.sign('input'), 'base64url')
+  assert.ok(access.byHeader.get(signer.access.current.header)?.verify('input', signature))
+  assert.throws(() => access.current.sign('input'), { code: 'server_busy' })
+  assert.equal(access.current.verify('input', signature), false)
+  assert.ok(![...access.byHeader.values()].includes(access.current))
+})
+
 test('[RFC8725-3.1b] a key is refused for an algorithm that it does not fit', () => {
   refuses([{ ...eddsa, algorithm: 'ES256' }], /does not fit ES256/)
   refuses([{ ...es256, algorithm: 'EdDSA' }], /does not fit EdDSA/)
