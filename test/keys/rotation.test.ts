@@ -11,7 +11,7 @@ import { rotateKeys, rotateOldKeys } from '../../src/features/keys/rotate-keys.t
 import { settleAlgorithm } from '../../src/features/keys/settle-algorithm.ts'
 import { endAllSessions } from '../../src/features/sessions/end-sessions.ts'
 import { onEachDatabase, type TestServer } from '../kit.ts'
-import { headerOf } from '../support/tokens.ts'
+import { claimsOf, headerOf } from '../support/tokens.ts'
 
 const NO_SUCCESSOR = { successor: undefined }
 
@@ -158,6 +158,28 @@ onEachDatabase('rotation of keys', ({ start }) => {
     assert.equal(await kidOf(server), made.kid)
   })
 
+  it('also where it is the first of another ALGORITHM', async () => {
+    const server = await start()
+    const { context } = server
+    const made = await generateSigningKey('EdDSA')
+    await importKey(context, made)
+    await server.restart({ algorithm: 'EdDSA' })
+    assert.deepEqual(await states(server), ['current', 'next'])
+    server.clock.advance(HOUR)
+    assert.equal(await kidOf(server), made.kid)
+  })
+
+  it('and at once where no key signs', async () => {
+    const server = await start()
+    const { context } = server
+    await settleAlgorithm({ ...context, settings: { ...context.settings, algorithm: 'HS256' } })
+    server.clock.advance(2 * HOUR)
+    const made = await generateSigningKey('ES256')
+    await importKey(context, made)
+    assert.equal(await kidOf(server), made.kid)
+    assert.deepEqual(await states(server), ['current', 'retired'])
+  })
+
   it('keys take over at their time without another look at the database', async () => {
     const server = await start()
     const rotation = await rotateKeys(server.context)
@@ -235,27 +257,6 @@ onEachDatabase('rotation of keys', ({ start }) => {
     assert.equal(server.context.keyring.current().access.current.algorithm, 'EdDSA')
   })
 
-  it('a key that cannot be opened stops no other from being dropped', async () => {
-    const server = await start()
-    const { context } = server
-    const first = await kidOf(server)
-    await rotateKeys(context)
-    await context.keyring.refresh()
-    const foreign = await generateSigningKey('ES256')
-    const secretKey = 'another secret of at least thirty-two characters'
-    await importKey({ ...context, settings: { secretKey, secretKeyPrevious: undefined } }, foreign)
-    const refused = {
-      name: 'StartupError',
-      message: new RegExp(`^The signing key ${foreign.kid} was sealed`),
-    }
-    await assert.rejects(context.keyring.refresh(), refused)
-    assert.ok(!context.keyring.current().jwks.keys.some(({ kid }) => kid === foreign.kid))
-    await revokeKey(context, first)
-    await assert.rejects(context.keyring.refresh(), refused)
-    await assert.rejects(context.keyring.refresh(), refused, 'until it is gone')
-    assert.ok(!context.keyring.current().jwks.keys.some(({ kid }) => kid === first))
-  })
-
   it('the end of all sessions drops every key, and a new one signs', async () => {
     const server = await start()
     const { context } = server
@@ -276,10 +277,39 @@ onEachDatabase('rotation of keys', ({ start }) => {
     await server.register()
   })
 
-  it('and with HS256 there is none to drop', async () => {
+  it('and with HS256 there is none to drop: the sessions are told of that may have a living token', async () => {
     const server = await start({ algorithm: 'HS256' })
-    await server.register()
-    assert.equal(await endAllSessions(server.context), 1)
+    const { db, clock } = server.context
+    const signIn = async () => String(claimsOf((await server.register()).tokens.access_token).sid)
+    const [, recovered] = [await signIn(), await signIn()]
+    server.clock.advance(MINUTE)
+    const repeated = await signIn()
+    server.clock.advance(66 * MINUTE)
+    const recovery = { recovered_at: clock.now(), recovered_generation: 1 }
+    await db.updateTable('sessions').set(recovery).where('id', '=', recovered).execute()
+    const used = await signIn()
+    assert.equal(await endAllSessions(server.context), 4)
     assert.deepEqual(await states(server), [])
+    const rows = await db.selectFrom('revocations').select(['kind', 'subject']).execute()
+    assert.deepEqual(
+      rows.map(({ kind, subject }) => `${kind} ${subject}`).sort(),
+      [recovered, repeated, used].map((sid) => `session ${sid}`).sort(),
+    )
+  })
+
+  it('of both, where a key verifies that no longer signs', async () => {
+    const server = await start()
+    const kid = await kidOf(server)
+    await server.restart({ algorithm: 'HS256' })
+    server.clock.advance(MINUTE)
+    const { tokens } = await server.register()
+    await endAllSessions(server.context)
+    const { db } = server.context
+    const rows = await db.selectFrom('revocations').select(['kind', 'subject']).orderBy('kind').execute()
+    const { sid } = claimsOf(tokens.access_token)
+    assert.deepEqual(rows, [
+      { kind: 'key', subject: kid },
+      { kind: 'session', subject: sid },
+    ])
   })
 })

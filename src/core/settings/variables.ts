@@ -1,4 +1,4 @@
-import { MAX_ACCESS_TOKEN_MINUTES } from '../token-life.ts'
+import { MAX_ACCESS_TOKEN_MINUTES, MAX_REUSE_WINDOW_SECONDS } from '../token-life.ts'
 import {
   apiPrefix,
   collectorUrl,
@@ -99,7 +99,7 @@ export const VARIABLES = {
     default: '90',
     meaning: 'How long a session lasts however much it is used, 1 to 3650 days.',
   }),
-  REFRESH_REUSE_WINDOW_SECONDS: variable(integer(0, 300), {
+  REFRESH_REUSE_WINDOW_SECONDS: variable(integer(0, MAX_REUSE_WINDOW_SECONDS), {
     default: '30',
     meaning: 'How long a refresh may be repeated from the same address and agent, 0 to 300 seconds.',
   }),

@@ -37,6 +37,10 @@ export async function revokeKey(
   })
 }
 
+/** Whether it is a stored key that signs: with HS256 none is. */
+export const hasSigningKey = async (db: Db, now: Timestamp): Promise<boolean> =>
+  currentOf(await listSigningKeys(db), now) !== undefined
+
 /**
  * Drops every key, in the caller's transaction: no token there is is believed any more, whoever made it. A server that finds
  * itself without one makes another.

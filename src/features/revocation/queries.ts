@@ -32,6 +32,30 @@ export async function insertRevocations(
     .execute()
 }
 
+/**
+ * The same for every session there is: call it before they end.
+ * @param usedSince those that have not moved on since have no token that holds
+ */
+export async function insertRevocationsOfAllSessions(db: Db, usedSince: Timestamp): Promise<void> {
+  await db
+    .insertInto('revocations')
+    .columns(['subject', 'kind'])
+    .expression((eb) =>
+      eb
+        .selectFrom('sessions')
+        .select((session) => [
+          session.cast<string>('id', 'text').as('subject'),
+          sql.lit('session' satisfies RevocationKind).as('kind'),
+        ])
+        .where('revoked_at', 'is', null)
+        .where((session) =>
+          session.or([session('rotated_at', '>', usedSince), session('recovered_at', '>', usedSince)]),
+        ),
+    )
+    .onConflict((conflict) => conflict.doNothing())
+    .execute()
+}
+
 /** Where the feed ends, and whether something waits to be published. */
 export const findEnd = prepareRow((db) =>
   db

@@ -2,10 +2,12 @@ import type { Context } from '../../context.ts'
 import type { Caller } from '../../core/caller.ts'
 import type { SessionId, UserId } from '../../core/ids.ts'
 import { Problem } from '../../core/problems.ts'
+import { LONGEST_USE_MS } from '../../core/token-life.ts'
 import type { Db } from '../../database/tables.ts'
 import { recordEvent } from '../audit/events.ts'
 import { deleteAllEmailTokens } from '../email-tokens/queries.ts'
-import { revokeAllKeys } from '../keys/revoke-keys.ts'
+import { hasSigningKey, revokeAllKeys } from '../keys/revoke-keys.ts'
+import { insertRevocationsOfAllSessions } from '../revocation/queries.ts'
 import { recordSessionsEnded } from './ended-events.ts'
 import {
   advanceAllSessionEpochs,
@@ -78,7 +80,8 @@ export function endSessionsForOperator(
 
 /**
  * Ends every session of everyone, and every sign-in that is under way, however many there are. No key goes on, either: after
- * a restored backup there are tokens of sessions that the database knows nothing of.
+ * a restored backup there are tokens of sessions that the database knows nothing of. APIs hear of the keys, or with HS256 of
+ * the sessions.
  */
 export function endAllSessions({ database, clock }: Pick<Context, 'database' | 'clock'>): Promise<number> {
   return database.runAlone(async (trx) => {
@@ -86,6 +89,7 @@ export function endAllSessions({ database, clock }: Pick<Context, 'database' | '
     await advanceAllSessionEpochs(trx)
     // After a restored backup, what was used since could be used once more.
     await deleteAllEmailTokens(trx)
+    if (!(await hasSigningKey(trx, now))) await insertRevocationsOfAllSessions(trx, now - LONGEST_USE_MS)
     const count = await revokeAllSessions(trx, 'ended_by_operator', now)
     await revokeAllKeys(trx, now)
     await recordEvent(trx, now, { type: 'sessions.ended', detail: { reason: 'ended_by_operator', count } })
