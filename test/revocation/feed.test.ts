@@ -47,6 +47,7 @@ onEachDatabase('the feed of revocations', ({ start, kind }) => {
       const page = await read(next)
       next = page.next
       assert.equal(page.snapshot, false)
+      assert.ok(page.items.every(({ type }: { type: string }) => type === 'session'))
       return page.items.map(({ sid }: { sid: string }) => sid).sort()
     }
     const ada = await server.register({ username: 'ada' })
