@@ -6,7 +6,8 @@ export type Freshness = {
   begin(): void
   /**
    * At that time of the server's, in seconds, everything had been told.
-   * @returns how much later than others of this connection the news came, in ms; the first ones than it could have come
+   * @returns for how many ms the news was held up: as against what came quickest on this connection; the first news, as
+   *   against the beginning of it
    */
   prove(at: number): number
   /** What was known may be out of date from now on. */
