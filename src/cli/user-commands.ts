@@ -5,10 +5,13 @@ import { isInteractive } from './prompt.ts'
 
 /** `postern users ...` */
 export function addUserCommands(program: Command): void {
-  const users = program.command('users').description('create, list, disable, enable, unlock and import users')
+  const users = program
+    .command('users')
+    .description('create, list, disable, enable, unlock, promote, demote and import users')
   addCreate(users)
   addList(users)
   addSetActive(users)
+  addSetSuperuser(users)
   addImport(users)
 }
 
@@ -70,6 +73,26 @@ function addSetActive(users: Command): void {
     .description('forget the failed sign-ins of a user who has to wait because of them')
     .addHelpText('after', '\nExamples:\n  $ postern users unlock ada')
     .action(async (name: string) => (await import('./commands/users-unlock.ts')).unlock(name))
+}
+
+const DEMOTE_HELP = `
+It counts from their next request on; their sessions go on, without what is for superusers. That the last one is demoted is
+not refused: \`postern doctor\` says when there is none left.
+
+Examples:
+  $ postern users demote ada`
+
+function addSetSuperuser(users: Command): void {
+  users
+    .command('promote <name>')
+    .description('give a user every right, from their next request on')
+    .addHelpText('after', '\nExamples:\n  $ postern users promote ada')
+    .action(async (name: string) => (await import('./commands/users-superuser.ts')).promote(name))
+  users
+    .command('demote <name>')
+    .description('take the rights of a superuser from a user')
+    .addHelpText('after', DEMOTE_HELP)
+    .action(async (name: string) => (await import('./commands/users-superuser.ts')).demote(name))
 }
 
 const IMPORT_HELP = `

@@ -10,6 +10,7 @@ import type { Env } from '../support/child-process.ts'
 import { cliEnv, runCli } from '../support/cli.ts'
 import { createTestDatabase, DATABASES } from '../support/databases.ts'
 import { guess, nextAddress, signInFromElsewhere } from '../support/guesses.ts'
+import { listEvents } from '../support/people.ts'
 import { SECRET_KEY } from '../support/secret-key.ts'
 
 for (const kind of DATABASES) {
@@ -148,6 +149,38 @@ onEachDatabase('postern users', ({ start }) => {
     assert.equal((await server.refresh(ada.tokens.refresh_token)).status, 401)
   })
 
+  it('[V8.3.2] promote and demote: the token that one has opens what is for superusers, and no longer, at once', async () => {
+    const server = await start()
+    const env = cliEnv(server)
+    const ada = await server.register({ username: 'ada' })
+    const { access_token: token } = ada.tokens
+    const { id } = (await server.me(token)).body
+    const statuses = async () => [
+      (await server.call('GET', `${API}/admin/audit`, { token })).status,
+      (await server.call('GET', `${API}/users/admin-only`, { token })).status,
+    ]
+    assert.deepEqual(await statuses(), [403, 403])
+    for (const [args, told, status] of [
+      [['demote', 'ada'], 'ada (ada@example.com) is no superuser.', 403],
+      [['promote', 'ADA'], 'ada (ada@example.com) is a superuser now.', 200],
+      [['promote', 'Ada@Example.com'], 'ada (ada@example.com) is a superuser already.', 200],
+      [['demote', id.toUpperCase()], 'ada (ada@example.com) is a superuser no longer.', 403],
+    ] as const) {
+      const done = await runCli(['users', ...args], { env })
+      assert.deepEqual(done, { code: 0, stdout: '', stderr: `${told}\n` })
+      assert.deepEqual(await statuses(), [status, status])
+    }
+    assert.equal((await server.refresh(ada.tokens.refresh_token)).status, 200)
+    const events = (await listEvents(server, id)).filter(({ actor }) => actor === 'operator')
+    assert.deepEqual(
+      events.map(({ type, detail }) => [type, detail]),
+      [
+        ['user.promoted', null],
+        ['user.demoted', null],
+      ],
+    )
+  })
+
   it('unlock: failed sign-ins are forgotten, by whichever name, and recorded', async () => {
     const server = await start({ rateLimits: true })
     const env = cliEnv(server)
@@ -220,6 +253,8 @@ describe('postern users: mistakes', () => {
     for (const [name, ...args] of [
       ['bob@example.com', 'users', 'disable'],
       ['01a205be-bf62-7148-b184-e3be98f07059', 'users', 'disable'],
+      ['eve', 'users', 'promote'],
+      ['eve', 'users', 'demote'],
       ['eve', 'sessions', 'end', '--user'],
     ] as const) {
       const { code, stderr } = await runCli([...args, name], { env })

@@ -11,7 +11,7 @@ import { startServerProcess } from '../support/server-process.ts'
 
 const WARNING = 40
 
-it('an operator without the secret of the server ends sessions, disables, enables and creates; no secret is made', async (t) => {
+it('an operator without the secret of the server ends sessions, disables, enables, promotes and creates; no secret is made', async (t) => {
   const server = await startServer('sqlite')
   t.after(() => server.close())
   const { SECRET_KEY: _, ...env } = cliEnv(server)
@@ -31,6 +31,8 @@ it('an operator without the secret of the server ends sessions, disables, enable
   const enabled = await act('users', 'enable', 'ada')
   assert.deepEqual([enabled.code, enabled.stderr], [0, 'Enabled ada (ada@example.com).\n'])
   await server.login(ada)
+  const promoted = await act('users', 'promote', 'ada')
+  assert.deepEqual([promoted.code, promoted.stderr], [0, 'ada (ada@example.com) is a superuser now.\n'])
 
   const made = await runCli(['users', 'create', '--username', 'bob', '--email', 'bob@example.com'], {
     env,
@@ -44,12 +46,14 @@ it('an operator without the secret of the server ends sessions, disables, enable
   await server.login({ username: 'bob', password: PASSWORD })
 })
 
-it('where there is no database yet, an operator ends and disables nothing, and makes nothing', async (t) => {
+it('where there is no database yet, an operator ends, disables and promotes nothing, and makes nothing', async (t) => {
   const folder = await emptyFolder(t)
   for (const args of [
     ['sessions', 'end', '--all'],
     ['users', 'disable', 'ada'],
     ['users', 'enable', 'ada'],
+    ['users', 'promote', 'ada'],
+    ['users', 'demote', 'ada'],
   ]) {
     const { code, stdout, stderr } = await runCli(args, { folder })
     assert.deepEqual([code, stdout], [1, ''], args.join(' '))

@@ -22,6 +22,8 @@ const COMMANDS = [
   ['users', 'list'],
   ['users', 'disable'],
   ['users', 'enable'],
+  ['users', 'promote'],
+  ['users', 'demote'],
   ['users', 'import'],
   ['sessions'],
   ['sessions', 'end'],

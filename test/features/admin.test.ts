@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
+import { setSuperuser } from '../../src/features/users/set-superuser.ts'
 import { API, onSharedServer, type Person, type TestServer } from '../kit.ts'
+import { getUser } from '../support/people.ts'
 import {
   ACCESS_TOKEN_INVALID,
   assertProblem,
@@ -14,7 +16,7 @@ const ADMIN_ONLY = `${API}/users/admin-only`
 onSharedServer('admin-only', (server) => {
   it('greets a superuser, with the profile', async () => {
     const admin = await server().register()
-    await setSuperuser(server(), admin, true)
+    await change(server(), admin, true)
     const reply = await server().call('GET', ADMIN_ONLY, { token: admin.tokens.access_token })
     assert.equal(reply.status, 200)
     assertUncached(reply)
@@ -35,17 +37,18 @@ onSharedServer('admin-only', (server) => {
 
   it('[V8.3.2] who is a superuser no longer is refused at once, with the same token', async () => {
     const { tokens, ...admin } = await server().register()
-    await setSuperuser(server(), { ...admin, tokens }, true)
+    await change(server(), admin, true)
     assert.equal((await server().call('GET', ADMIN_ONLY, { token: tokens.access_token })).status, 200)
-    await setSuperuser(server(), { ...admin, tokens }, false)
+    await change(server(), admin, false)
     assert.equal((await server().call('GET', ADMIN_ONLY, { token: tokens.access_token })).status, 403)
   })
 })
 
-async function setSuperuser(
-  { context }: TestServer,
-  { username }: Person,
-  is_superuser: boolean,
+async function change(
+  server: TestServer,
+  { username }: Pick<Person, 'username'>,
+  isSuperuser: boolean,
 ): Promise<void> {
-  await context.db.updateTable('users').set({ is_superuser }).where('username', '=', username).execute()
+  const { id } = await getUser(server, username)
+  assert.equal(await setSuperuser(server.context, id, isSuperuser), true)
 }

@@ -3,6 +3,7 @@ import { it } from 'node:test'
 import { HOUR } from '../../src/core/clock.ts'
 import { endAllSessions } from '../../src/features/sessions/end-sessions.ts'
 import { disableUser, enableUser } from '../../src/features/users/set-active.ts'
+import { setSuperuser } from '../../src/features/users/set-superuser.ts'
 import { API, type Call, onEachDatabase, onSharedServer, PASSWORD, type TestServer } from '../kit.ts'
 import { getUser, listEvents } from '../support/people.ts'
 import { claimsOf } from '../support/tokens.ts'
@@ -141,6 +142,14 @@ onSharedServer('audit', (server) => {
     }
     const enabled = await gained(id, () => enableUser(context, id))
     assert.deepEqual(brief(enabled), [{ type: 'user.enabled', session_id: null, detail: null }])
+    for (const [type, isSuperuser] of [
+      ['user.promoted', true],
+      ['user.demoted', false],
+    ] as const) {
+      const events = await gained(id, () => setSuperuser(context, id, isSuperuser))
+      assert.deepEqual(brief(events), [{ type, session_id: null, detail: null }])
+      assert.deepEqual(await gained(id, () => setSuperuser(context, id, isSuperuser)), [])
+    }
   })
 
   it('a deleted user leaves the audit log behind', async () => {

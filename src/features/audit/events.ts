@@ -23,6 +23,8 @@ export const AUDIT_EVENT_TYPES = [
   'user.password_reset',
   'user.disabled',
   'user.enabled',
+  'user.promoted',
+  'user.demoted',
   'user.unlocked',
   'user.deleted',
   'session.recovered',

@@ -149,6 +149,22 @@ export function setUserActive(
     .executeTakeFirst()
 }
 
+/** Sets whether a user is a superuser; undefined when there is no such user, or it was so already. */
+export function setUserSuperuser(
+  db: Db,
+  id: UserId,
+  isSuperuser: boolean,
+  now: Timestamp,
+): Promise<User | undefined> {
+  return db
+    .updateTable('users')
+    .set({ is_superuser: isSuperuser, updated_at: now })
+    .where('id', '=', id)
+    .where('is_superuser', '!=', isSuperuser)
+    .returningAll()
+    .executeTakeFirst()
+}
+
 /** Users in order of their creation, beginning after the id `after`. */
 export function listUsers(
   db: Db,
