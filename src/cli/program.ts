@@ -80,7 +80,7 @@ function addDoctor(program: Command): void {
   program
     .command('doctor')
     .description(
-      'look at settings, database, keys, proxies, TLS and clock: what is wrong or weak, why, and how to mend it',
+      'look at settings, database, keys, proxies, TLS, mail, captcha and clock: what is wrong or weak, why, and how to mend it',
     )
     .option('--strict', 'exit with 1 also when there are only warnings')
     .option('--json', 'print {"ok", "findings"} as JSON')
