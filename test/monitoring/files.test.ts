@@ -22,6 +22,12 @@ const QUERIES = [
 /** What Prometheus adds by itself. */
 const ADDED = ['job', 'instance']
 
+/** The values that a selector names: one, or several as plain alternatives. */
+function namedValues(operator = '', value = ''): string[] {
+  const isList = operator === '=~' && /^\w+(?:\|\w+)*$/.test(value)
+  return operator === '=' || isList ? value.split('|') : []
+}
+
 describe('monitoring', () => {
   let database: TestDatabase
   let server: ServerProcess
@@ -58,7 +64,9 @@ describe('monitoring', () => {
             values.some((known) => known !== undefined),
             `${label} of ${name} in ${query}`,
           )
-          if (operator === '=') assert.ok(values.includes(value), `${label}="${value}" of ${name}`)
+          for (const named of namedValues(operator, value)) {
+            assert.ok(values.includes(named), `${label}="${named}" of ${name}`)
+          }
         }
       }
     }
