@@ -70,22 +70,27 @@ onEachDatabase('signing in by mail', ({ start }) => {
     assert.match(String(reply.headers['set-cookie']), /__Host-postern_refresh=/)
   })
 
-  it('[V6.5.5] [V6.5.1] [NIST63B-otp] it is good for ten minutes, once, and ends with a newer one', async () => {
-    const { server, ask } = await startWithAda()
-    const late = await ask()
+  it('[V6.5.5] [V6.5.1] [NIST63B-otp] link and code are good for ten minutes, once, and end with newer ones', async () => {
+    const { server, ada, ask } = await startWithAda()
+    const { request_token, token, code } = await ask()
+    assert.match(code, /^\d{6}$/)
     server.clock.advance(10 * MINUTE)
-    const { request_token, token } = late
-    assertProblem(await post(server, redeem, { token, request_token }), {
-      status: 400,
-      code: 'email_token_invalid',
-    })
+    for (const proof of [{ token }, { email: ada.email, code }]) {
+      assertProblem(await post(server, redeem, { ...proof, request_token }), {
+        status: 400,
+        code: 'email_token_invalid',
+      })
+    }
     const old = await ask()
     const next = await ask()
-    const byOld = { token: old.token, request_token: old.request_token }
-    assertProblem(await post(server, redeem, byOld), { status: 400, code: 'email_token_invalid' })
-    const many = Array.from({ length: 8 }, () =>
-      post(server, redeem, { token: next.token, request_token: next.request_token }),
-    )
+    for (const proof of [{ token: old.token }, { email: ada.email, code: old.code }]) {
+      const byOld = { ...proof, request_token: old.request_token }
+      assertProblem(await post(server, redeem, byOld), { status: 400, code: 'email_token_invalid' })
+    }
+    const many = Array.from({ length: 8 }, (_, index) => {
+      const proof = index % 2 ? { token: next.token } : { email: ada.email, code: next.code }
+      return post(server, redeem, { ...proof, request_token: next.request_token })
+    })
     const statuses = (await Promise.all(many)).map(({ status }) => status)
     assert.equal(statuses.filter((status) => status === 200).length, 1, String(statuses))
   })
@@ -104,10 +109,13 @@ onEachDatabase('signing in by mail', ({ start }) => {
     assert.deepEqual(await deliver(), [])
   })
 
-  it('without MAGIC_LINKS there is no such way in', async () => {
+  it('[V6.3.6] without MAGIC_LINKS there is no such way in', async () => {
     const { server } = await startMailing(start, mails())
     for (const path of ['/auth/sign-in-link', redeem]) {
       assert.equal((await post(server, path, { email: 'ada@example.com' })).status, 404)
+    }
+    for (const method of ['GET', 'POST']) {
+      assert.equal((await server.call(method, '/email/sign-in?token=x')).status, 404)
     }
   })
 
@@ -171,7 +179,7 @@ onEachDatabase('signing in by mail', ({ start }) => {
     assert.equal((await post(server, redeem, { token: signIn.token, request_token })).status, 200)
   })
 
-  it('its code dies after five wrong tries of whoever asked for it', async () => {
+  it('[NIST63B-otp] its code dies after five wrong tries of whoever asked for it', async () => {
     const { server, ada, ask } = await startWithAda()
     const { code, request_token } = await ask()
     const bring = (given: string) => post(server, redeem, { email: ada.email, code: given, request_token })

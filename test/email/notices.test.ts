@@ -73,7 +73,7 @@ onEachDatabase('notices', ({ start }) => {
     assert.deepEqual(await mailing.deliver(), [])
   })
 
-  it('[V6.3.7] a new password is told', async () => {
+  it('[V6.3.7] [NIST63B-notify] a new password is told', async () => {
     const mailing = await startWithAda()
     const { server, ada } = mailing
     const json = { password: NEW_PASSWORD, current_password: PASSWORD }

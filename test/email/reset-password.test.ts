@@ -25,7 +25,7 @@ onEachDatabase('a forgotten password', ({ start }) => {
     return proofIn(await deliverOne(mailing, email))
   }
 
-  it('[V6.4.3] [NIST63B-recovery] by link or by code: the new password counts, the old one does not, every session ends, and the owner is told', async () => {
+  it('[V6.4.3] [NIST63B-recovery] [NIST63B-notify] by link or by code: the new password counts, the old one does not, every session ends, and the owner is told', async () => {
     const mailing = await startWithAda()
     const { server, ada } = mailing
     let password = PASSWORD

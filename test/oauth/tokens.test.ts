@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { MINUTE } from '../../src/core/clock.ts'
+import { DAY, MINUTE } from '../../src/core/clock.ts'
 import { createServiceKey } from '../../src/features/service-keys/service-keys.ts'
 import { disableUser } from '../../src/features/users/set-active.ts'
+import { createLimits, LIMITS } from '../../src/http/limits.ts'
 import { API, onEachDatabase } from '../kit.ts'
+import { requestFrom, startLimited } from '../support/guesses.ts'
 import { assertProblem, assertUncached, NOT_AUTHENTICATED } from '../support/replies.ts'
 import { claimsOf } from '../support/tokens.ts'
 
@@ -17,14 +19,19 @@ onEachDatabase('the standard calls about tokens', ({ start }) => {
       assertUncached(reply)
       return reply.body
     }
-    const revoke = (token: string) => server.call('POST', `${API}/auth/revoke`, { form: { token } })
+    const revoke = (token: string, hint?: string) => {
+      const form = { token, ...(hint !== undefined && { token_type_hint: hint }) }
+      return server.call('POST', `${API}/auth/revoke`, { form })
+    }
     return { server, secret, introspect, revoke }
   }
 
-  it('introspection tells what a good token stands for', async () => {
+  it('[RFC7662-2.2b] introspection tells what a good token stands for', async () => {
     const { server, introspect } = await startWithKey()
     const { tokens, username } = await server.register()
     const { type: _, ...claims } = claimsOf(tokens.access_token)
+    for (const name of ['scope', 'client_id', 'sub', 'aud', 'iss', 'exp', 'iat', 'jti'])
+      assert.ok(name in claims)
     assert.deepEqual(await introspect(tokens.access_token), {
       active: true,
       ...claims,
@@ -45,7 +52,7 @@ onEachDatabase('the standard calls about tokens', ({ start }) => {
     })
   })
 
-  it('and of any other nothing but that it is not good', async () => {
+  it('[RFC7662-2.2a] [RFC7662-4] and of any other nothing but that it is not good', async () => {
     const { server, introspect, secret } = await startWithKey()
     const ada = await server.register()
     const old = ada.tokens.refresh_token
@@ -72,9 +79,11 @@ onEachDatabase('the standard calls about tokens', ({ start }) => {
     server.clock.advance(30 * MINUTE)
     assert.deepEqual(await introspect(next.access_token), { active: false })
     assert.equal((await introspect(next.refresh_token)).active, true)
+    server.clock.advance(7 * DAY)
+    assert.deepEqual(await introspect(next.refresh_token), { active: false })
   })
 
-  it('it is for who has the scope; the token that is asked about proves nothing', async () => {
+  it('[RFC7662-2.1] it is for who has the scope; the token that is asked about proves nothing', async () => {
     const { server } = await startWithKey()
     const { tokens } = await server.register()
     const path = `${API}/auth/introspect`
@@ -90,6 +99,19 @@ onEachDatabase('the standard calls about tokens', ({ start }) => {
     assertProblem(await server.call('POST', path, { form, token: secret }), refused)
   })
 
+  it('[RFC7662-2.1] nobody looks through tokens: beyond the limit there is no answer, not even with a key', async () => {
+    const server = await startLimited(start)
+    const { secret } = await createServiceKey(server.context, { name: 'api', scopes: ['tokens:introspect'] })
+    const { tokens } = await server.register()
+    const ip = '192.0.2.7'
+    const call = { form: { token: tokens.access_token }, token: secret, ip }
+    const path = `${API}/auth/introspect`
+    assert.equal((await server.call('POST', path, call)).body.active, true)
+    const { most } = LIMITS['introspect-address']
+    await createLimits(server.context).count(requestFrom(ip), 'introspect-address', [ip], most - 1)
+    assertProblem(await server.call('POST', path, call), { status: 429, code: 'too_many_requests' })
+  })
+
   it('what is missing is named, a hint and unknown fields are ignored', async () => {
     const { server, secret, introspect } = await startWithKey()
     const missing = await server.call('POST', `${API}/auth/introspect`, { form: {}, token: secret })
@@ -100,8 +122,8 @@ onEachDatabase('the standard calls about tokens', ({ start }) => {
     assert.deepEqual(reply.body, await introspect(tokens.access_token))
   })
 
-  it('revocation ends the session of an access token or a refresh token, old ones included, and says the same of any other', async () => {
-    const { server, revoke } = await startWithKey()
+  it('[RFC7009-2a] [RFC7009-2b] [RFC7009-2.2] revocation ends the session of an access token or a refresh token, old ones included, and says the same of any other', async () => {
+    const { server, introspect, revoke } = await startWithKey()
     for (const pick of ['access_token', 'refresh_token', 'old'] as const) {
       const { tokens } = await server.register()
       const next = (await server.refresh(tokens.refresh_token)).body
@@ -113,9 +135,42 @@ onEachDatabase('the standard calls about tokens', ({ start }) => {
       }
       assert.equal((await server.me(next.access_token)).status, 401)
       assert.equal((await server.refresh(next.refresh_token)).status, 401)
+      assert.deepEqual(await introspect(next.access_token), { active: false })
       assert.equal((await server.me(other.tokens.access_token)).status, 200)
     }
-    assert.deepEqual((await revoke('nonsense')).body, {})
+    const reply = await revoke('nonsense')
+    assert.deepEqual([reply.status, reply.body], [200, {}])
+  })
+
+  it('[RFC7009-2.1] a hint that is wrong, or that nobody knows, changes nothing', async () => {
+    const { server, revoke } = await startWithKey()
+    for (const [kind, hint] of [
+      ['access_token', 'refresh_token'],
+      ['refresh_token', 'access_token'],
+      ['access_token', 'made_up'],
+      ['refresh_token', 'made_up'],
+    ] as const) {
+      const { tokens } = await server.register()
+      assert.equal((await revoke(tokens[kind], hint)).status, 200)
+      assert.equal((await server.me(tokens.access_token)).status, 401, `${kind} as ${hint}`)
+    }
+  })
+
+  it('[RFC7009-2.3] a page of a named origin may revoke, and reads the answer', async () => {
+    const origin = 'https://app.example.com'
+    const server = await start({ corsOrigins: [origin] })
+    const { tokens } = await server.register()
+    const path = `${API}/auth/revoke`
+    const asked = { origin, 'access-control-request-method': 'POST' }
+    const preflight = await server.call('OPTIONS', path, { headers: asked })
+    const form = { token: tokens.refresh_token }
+    const revoked = await server.call('POST', path, { form, headers: { origin } })
+    assert.deepEqual([preflight.status, revoked.status], [204, 200])
+    assert.match(String(preflight.headers['access-control-allow-methods']), /POST/)
+    for (const { headers } of [preflight, revoked]) {
+      assert.equal(headers['access-control-allow-origin'], origin)
+    }
+    assert.equal((await server.me(tokens.access_token)).status, 401)
   })
 
   it('the server says what it can, and nothing that it cannot', async () => {
