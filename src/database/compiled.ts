@@ -27,6 +27,8 @@ export type DirectAdapter = DialectAdapter & {
   toList(values: readonly string[]): unknown
   /** The elements of a JSON array, which is one parameter whatever its length: a table with the column `value`. */
   jsonRows(json: unknown): RawBuilder<{ value: unknown }>
+  /** What bounds how long a transaction may do nothing; undefined where its process alone could bound it. */
+  boundIdle(ms: number): RawBuilder<unknown> | undefined
   /** The same for every handle on one opened database, those of `runAlone` among them. */
   readonly scope: object
   /** Whether writes that meet share a commit by themselves. */
@@ -35,6 +37,14 @@ export type DirectAdapter = DialectAdapter & {
 
 /** Every dialect of ours has such a one. */
 export const adapterOf = (db: Db) => db.getExecutor().adapter as DirectAdapter
+
+/**
+ * Has the database end a transaction that does nothing for so long: of a node that was frozen or cut off in the middle of it,
+ * whose locks would hold up the others until TCP gives up.
+ */
+export async function boundIdle(trx: Db, ms: number): Promise<void> {
+  await adapterOf(trx).boundIdle(ms)?.execute(trx)
+}
 
 /** Runs a query with these parameters, in the transaction that it is given, if any. */
 export type Prepared<Parameters, Result> = (db: Db, parameters: Parameters) => Promise<Result>

@@ -2,6 +2,7 @@ import { type Dialect, Kysely, sql } from 'kysely'
 import pg from 'pg'
 import { type Clock, systemClock, type Timestamp } from '../core/clock.ts'
 import { StartupError } from '../core/problems.ts'
+import { boundIdle } from './compiled.ts'
 import type { DatabaseLoad, ObserveStatement } from './meter.ts'
 import {
   createPatientPostgresDialect,
@@ -16,6 +17,7 @@ import type { Db, Tables } from './tables.ts'
 const OLDEST_POSTGRES = 15
 const STARTUP_LOCK_ID = 7_069_836
 const STARTUP_LOCK_TIMEOUT = '60s'
+const STARTUP_IDLE_TIMEOUT_MS = 60_000
 
 export type DatabaseSettings = { kind: 'sqlite'; file: string } | ({ kind: 'postgres' } & PostgresSettings)
 
@@ -154,6 +156,7 @@ async function lockPostgres<T>(dialect: Dialect, work: (db: Db) => Promise<T>): 
   const db: Db = new Kysely<Tables>({ dialect })
   try {
     return await db.transaction().execute(async (transaction) => {
+      await boundIdle(transaction, STARTUP_IDLE_TIMEOUT_MS)
       await sql`select set_config('lock_timeout', ${STARTUP_LOCK_TIMEOUT}, true)`.execute(transaction)
       await sql`select pg_advisory_xact_lock(${sql.lit(STARTUP_LOCK_ID)})`.execute(transaction)
       return await work(transaction)

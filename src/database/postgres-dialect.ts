@@ -111,6 +111,10 @@ class Adapter extends PostgresAdapter implements DirectAdapter {
     return sql`json_array_elements(cast(${json} as json))`
   }
 
+  boundIdle(ms: number): RawBuilder<unknown> {
+    return sql`select set_config('idle_in_transaction_session_timeout', ${String(ms)}, true)`
+  }
+
   override async acquireMigrationLock(): Promise<void> {}
   override async releaseMigrationLock(): Promise<void> {}
 }

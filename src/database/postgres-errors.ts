@@ -2,10 +2,10 @@ import { databaseUnavailable } from './unavailable.ts'
 
 /**
  * SQLSTATEs that say "not now": connection lost, out of resources, shutting down, serialisation failure,
- * deadlock, lock timeout, read-only after a failover (PostgreSQL manual, appendix A).
+ * deadlock, lock timeout, transaction that was idle for too long, read-only after a failover (PostgreSQL manual, appendix A).
  */
-const AWAY_STATE = /^(?:08...|53...|57P0[1-5]|40001|40P01|55P03|25006)$/
-const LOST_STATE = /^(?:08...|57P0[1-5]|25006)$/
+const AWAY_STATE = /^(?:08...|25P03|53...|57P0[1-5]|40001|40P01|55P03|25006)$/
+const LOST_STATE = /^(?:08...|25P03|57P0[1-5]|25006)$/
 const AWAY_SYSTEM_CODES = new Set([
   'ECONNREFUSED',
   'ECONNRESET',

@@ -125,6 +125,8 @@ class Adapter extends SqliteAdapter implements DirectAdapter {
     return sql`json_each(${json})`
   }
 
+  boundIdle(): undefined {}
+
   override get supportsMultipleConnections(): boolean {
     return true
   }

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createContext } from '../../src/context.ts'
 import { createCaller } from '../../src/core/caller.ts'
-import { DAY, MINUTE } from '../../src/core/clock.ts'
+import { DAY, MINUTE, SECOND, systemClock } from '../../src/core/clock.ts'
 import { cleanUpRevocations } from '../../src/features/revocation/clean-up-revocations.ts'
 import { openFeed } from '../../src/features/revocation/feed.ts'
+import { publishRevocations } from '../../src/features/revocation/publish.ts'
 import { insertRevocations } from '../../src/features/revocation/queries.ts'
 import { createServiceKey } from '../../src/features/service-keys/service-keys.ts'
 import { authenticate } from '../../src/features/sessions/authenticate.ts'
@@ -164,6 +166,51 @@ onEachDatabase('the feed of revocations', ({ start, kind }) => {
     assert.equal(new Set(page.items.map(({ sid }: { sid: string }) => sid)).size, COUNT)
     const ends = nodes.map(({ feed }) => feed.end())
     assert.equal(new Set(ends.map(({ seq, mark }) => `${seq}.${mark}`)).size, 1)
+  })
+
+  it('while sessions end all the time, it is known all the same until when all of them have been told', async () => {
+    const { context } = await start()
+    const feed = await openFeed({ db: context.db, clock: systemClock })
+    let isOver = false
+    let next = 1
+    await revoke({ context }, uuid(next))
+    const end = async () => {
+      while (!isOver) {
+        next += 1
+        await revoke({ context }, uuid(next))
+      }
+    }
+    const ending = Promise.all([end(), end(), end(), end()])
+    const seen = new Set<number>()
+    const watch = setInterval(() => seen.add(feed.polledAt()), 10)
+    const poll = feed.poll()
+    await sleep(1000)
+    const late = Date.now() - feed.polledAt()
+    isOver = true
+    clearInterval(watch)
+    await Promise.all([ending, poll])
+    await feed.poll()
+    assert.ok(late < 800, `${late} ms`)
+    assert.ok(seen.size > 3, [...seen].join())
+    assert.equal(feed.end().seq, next)
+  })
+
+  it('a node that freezes while it publishes holds up the others for five seconds', {
+    skip: kind === 'sqlite' && 'the locks of SQLite end with their process',
+  }, async () => {
+    const { server, sids } = await startWithKey()
+    const { db } = server.context
+    await revoke(server, uuid(1))
+    /** Takes the place of what happens to a process as a whole. */
+    const freeze = () => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5.5 * SECOND)
+    const clock = {
+      now() {
+        freeze()
+        return server.clock.now()
+      },
+    }
+    await assert.rejects(publishRevocations({ db, clock }), { code: 'database_unavailable' })
+    assert.deepEqual(await sids(), [uuid(1)])
   })
 
   it('what is rolled back is never told', async () => {

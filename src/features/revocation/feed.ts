@@ -37,32 +37,42 @@ export async function openFeed(context: FeedContext): Promise<Feed> {
   let recent: Revocation[] = []
 
   async function poll(): Promise<void> {
+    /** All that was committed before `at` has a number up to this one: a busy feed may always have more that waits. */
+    let complete: { seq: number; at: Timestamp } | undefined
     for (;;) {
       const began = clock.now()
       const found = await getEnd(db)
       if (!isSamePlace(found, end)) {
-        await read()
+        const goesOn = await read()
+        if (goesOn && complete && end.seq >= complete.seq) polledAt = complete.at
+        if (!goesOn) complete = undefined
         changes += 1
         for (const listener of listeners) listener()
         await nextTurn()
       } else if (!found.hasUnpublished) {
         polledAt = began
         return
-      } else if (!(await publishRevocations(context))) return
+      } else {
+        const published = await publishRevocations(context)
+        if (!published) return
+        if (published.isAll) complete = { seq: published.seq, at: began }
+      }
     }
   }
 
-  async function read(): Promise<void> {
+  /** @returns whether the feed goes on from where this process was */
+  async function read(): Promise<boolean> {
     const rows = await listRevocationsAfter(db, { after: end.seq, limit: PAGE })
     const last = rows.at(-1)
     if (last && follows(rows, end)) {
       recent = [...recent, ...rows].slice(-MOST_REMEMBERED)
       end = placeOf(last)
-      return
+      return true
     }
     // Set back by a restored backup, or this process was away for longer than revocations are kept.
     recent = []
     end = await getEnd(db)
+    return false
   }
 
   return {
