@@ -12,13 +12,16 @@ export const AUDIT_EVENT_TYPES = [
   'user.imported',
   'user.signed_in',
   'user.sign_in_failed',
+  'user.sign_in_link_requested',
   'user.reauthentication_failed',
+  'user.email_proof_failed',
   'user.username_changed',
   'user.email_verified',
   'user.email_change_requested',
   'user.email_changed',
   'user.email_change_undone',
   'user.password_changed',
+  'user.password_removed',
   'user.password_reset_requested',
   'user.password_reset',
   'user.disabled',
@@ -49,6 +52,8 @@ export type AuditEventType = (typeof AUDIT_EVENT_TYPES)[number]
 /** Of these a caller is no more than who came: nobody has proved to be the user. */
 const UNPROVEN: readonly AuditEventType[] = [
   'user.sign_in_failed',
+  'user.sign_in_link_requested',
+  'user.email_proof_failed',
   'user.password_reset_requested',
   'session.reuse_detected',
 ]

@@ -1,10 +1,12 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import type { Context } from '../../context.ts'
+import type { Caller } from '../../core/caller.ts'
 import { DAY, HOUR, MINUTE, type Timestamp } from '../../core/clock.ts'
 import { newId, type UserId } from '../../core/ids.ts'
 import { Problem } from '../../core/problems.ts'
 import { hashSecret, isSameSecret } from '../../core/security/secrets.ts'
 import type { Db } from '../../database/tables.ts'
+import { recordEvent } from '../audit/events.ts'
 import { lockUserRow } from '../users/email-queries.ts'
 import { emailKey } from '../users/names.ts'
 import {
@@ -122,35 +124,60 @@ export type OwnedToken = StoredEmailToken & { owner: string }
 /** A token, or the address with the code that was sent to it. */
 export type EmailProof = { token: string } | { email: string; code: string }
 
+/** What a proof is brought for, and who brings it. */
+type Bringing = { kinds: readonly EmailTokenKind[]; binding?: string | undefined; caller: Caller }
+
 /**
- * The token that a proof stands for. It is not used up: what is done with it does that, see `useEmailToken`.
+ * The token that a proof stands for. It is not used up: what is done with it does that, see `useEmailToken`. One that is
+ * none is written down.
  * @throws Problem `email_token_invalid`, `email_token_used`, `email_token_elsewhere`
  */
 export async function readEmailProof(
   context: TokenContext,
   proof: EmailProof,
-  kinds: readonly EmailTokenKind[],
-  binding?: string,
+  bringing: Bringing,
 ): Promise<OwnedToken> {
-  const found =
+  const { found, triedAt } =
     'token' in proof
-      ? await findEmailToken(context.db, hashSecret(proof.token))
-      : await findByCode(context, proof, kinds, binding)
-  if (!found || !kinds.some((kind) => kind === found.kind)) throw new Problem('email_token_invalid')
-  if (found.consumed_at !== null) throw new Problem('email_token_used')
-  if (found.expires_at <= context.clock.now()) throw new Problem('email_token_invalid')
-  if (!isBoundTo(found, binding)) throw new Problem('email_token_elsewhere')
-  const owner = found.user_id ?? found.registration_id
-  if (owner === null) throw new Problem('email_token_invalid')
-  return { ...found, owner }
+      ? { found: await findEmailToken(context.db, hashSecret(proof.token)), triedAt: undefined }
+      : await findByCode(context, proof, bringing)
+  const owner = found && ownerOf(found)
+  const refusal = refusalOf(found, bringing, context.clock.now())
+  if (found && owner && !refusal) return { ...found, owner }
+  const reason = refusal ?? 'email_token_invalid'
+  await recordFailedProof(context, { userId: (found ?? triedAt)?.user_id ?? undefined, reason, ...bringing })
+  throw new Problem(reason)
 }
 
+const ownerOf = ({ user_id, registration_id }: StoredEmailToken): string | null => user_id ?? registration_id
+
+function refusalOf(
+  found: StoredEmailToken | undefined,
+  { kinds, binding }: Bringing,
+  now: Timestamp,
+): 'email_token_invalid' | 'email_token_used' | 'email_token_elsewhere' | undefined {
+  if (!found || !kinds.some((kind) => kind === found.kind)) return 'email_token_invalid'
+  if (found.consumed_at !== null) return 'email_token_used'
+  if (found.expires_at <= now) return 'email_token_invalid'
+  return isBoundTo(found, binding) ? undefined : 'email_token_elsewhere'
+}
+
+function recordFailedProof(
+  { db, clock }: TokenContext,
+  { userId, reason, kinds, caller }: Bringing & { userId: UserId | undefined; reason: string },
+): Promise<void> {
+  const isSignIn = kinds.includes('sign_in')
+  const type = isSignIn ? 'user.sign_in_failed' : 'user.email_proof_failed'
+  const detail = { ...(isSignIn ? { method: 'email' } : { purpose: kinds.join(' ') }), reason }
+  return recordEvent(db, clock.now(), { type, userId, caller, detail })
+}
+
+/** @returns the token that has the code, and one that it was tried at */
 async function findByCode(
   context: TokenContext,
   { email, code }: { email: string; code: string },
-  kinds: readonly EmailTokenKind[],
-  binding = '',
-): Promise<StoredEmailToken | undefined> {
+  { kinds, binding = '' }: Bringing,
+): Promise<{ found: StoredEmailToken | undefined; triedAt: StoredEmailToken | undefined }> {
   const { db, clock, pseudonym } = context
   const addressKeys = kinds.map((kind) => addressKeyOf(context, kind, email))
   const tries = await countCodeTry(db, {
@@ -163,7 +190,7 @@ async function findByCode(
     (row) => isNewest(row, tries) && isSameSecret(row.code_mac ?? '', pseudonym('email-code', row.id, code)),
   )
   for (const { id } of found) await giveBackCodeTry(db, id)
-  return found[0]
+  return { found: found[0], triedAt: tries[0] }
 }
 
 /** Two that were made at the same moment do not see each other: so that a guess is one at one code, the older one is none. */

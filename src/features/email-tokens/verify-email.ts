@@ -86,7 +86,7 @@ type Verification = {
  */
 export async function verifyEmail(context: Context, verification: Verification): Promise<Verified> {
   const { proof, password, admitPassword, caller } = verification
-  const token = await readEmailProof(context, proof, KINDS)
+  const token = await readEmailProof(context, proof, { kinds: KINDS, caller })
   if (token.kind !== 'register') await requireOwner(context, token, verification)
   if (token.kind === 'register')
     await confirmRegistration(context, { token, password, admitPassword, caller })

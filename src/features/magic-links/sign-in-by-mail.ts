@@ -17,6 +17,7 @@ import {
   readEmailProof,
   useEmailToken,
 } from '../email-tokens/tokens.ts'
+import { forgetFailures } from '../passwords/throttle.ts'
 import { endUserSessions } from '../sessions/end-sessions.ts'
 import { issueTokens } from '../sessions/issue-tokens.ts'
 import { startSession } from '../sessions/start-session.ts'
@@ -33,7 +34,7 @@ const BINDING_BYTES = 32
  */
 export async function requestSignIn(context: Context, email: string, caller: Caller): Promise<string> {
   requireMail(context)
-  const { db } = context
+  const { db, clock } = context
   const binding = randomBytes(BINDING_BYTES).toString('base64url')
   await db.transaction().execute(async (trx) => {
     const found = await lockUserByEmail(trx, emailKey(email))
@@ -44,6 +45,8 @@ export async function requestSignIn(context: Context, email: string, caller: Cal
     const issued = await issueEmailToken(context, trx, token)
     const data = { ...proofOf(context, 'sign_in', issued), ...deedOf(context, caller) }
     await mailTo(context, trx, user, { kind: 'sign_in', data }, caller)
+    const event = { type: 'user.sign_in_link_requested', userId: user?.id, caller } as const
+    await recordEvent(trx, clock.now(), event)
   })
   return binding
 }
@@ -63,7 +66,7 @@ export const signInByMail = (context: Context, signIn: MailedSignIn): Promise<Si
   countOutcome(context.metrics.login, proveAndSignIn(context, signIn), () => 'succeeded')
 
 async function proveAndSignIn(context: Context, signIn: MailedSignIn): Promise<SignedIn> {
-  const token = await readEmailProof(context, signIn.proof, ['sign_in'], signIn.binding)
+  const token = await readEmailProof(context, signIn.proof, { kinds: ['sign_in'], ...signIn })
   const session = await beginSession(context, token, signIn.caller)
   signIn.caller.userId = session.user_id
   const device = findKnownDevice(context, signIn.deviceToken, session.user_id)
@@ -77,7 +80,11 @@ async function beginSession(context: Context, token: OwnedToken, caller: Caller)
   const { db, clock } = context
   const user = await findUser(db, token.owner)
   if (!user) throw new Problem('email_token_invalid')
-  if (!user.is_active) throw new Problem('inactive_user')
+  if (!user.is_active) {
+    const detail = { method: 'email', reason: 'inactive' }
+    await recordEvent(db, clock.now(), { type: 'user.sign_in_failed', userId: user.id, caller, detail })
+    throw new Problem('inactive_user')
+  }
   const { id: userId, password_hash: passwordHash, session_epoch: sessionEpoch } = user
   return db.transaction().execute(async (trx) => {
     const now = clock.now()
@@ -95,6 +102,7 @@ async function beginSession(context: Context, token: OwnedToken, caller: Caller)
     })
     // The account changed under the sign-in.
     if (!session) throw serverBusy()
+    await forgetFailures(context, trx, current)
     const detail = { method: 'email' }
     await recordEvent(trx, now, { type: 'user.signed_in', userId, sessionId: session.id, caller, detail })
     return session
@@ -107,10 +115,13 @@ async function beginSession(context: Context, token: OwnedToken, caller: Caller)
  */
 async function shutOutOthers(context: Context, trx: Db, user: User, caller: Caller): Promise<void> {
   const { id: userId } = user
+  const now = context.clock.now()
+  await recordEvent(trx, now, { type: 'user.email_verified', userId, caller })
   await removePassword(trx, userId)
   await endUserSessions(context, trx, { userId, reason: 'email_verified', caller })
   await deleteEmailTokens(trx, userId, ['change_email', 'reset_password'])
   if (user.password_hash === null) return
+  await recordEvent(trx, now, { type: 'user.password_removed', userId, caller })
   const data = deedOf(context, caller)
   await mailTo(context, trx, user, { kind: 'password_changed', data }, caller)
 }

@@ -45,7 +45,7 @@ export async function resetPassword(
   { proof, password, caller }: { proof: EmailProof; password: string; caller: Caller },
 ): Promise<void> {
   const { db, clock, passwords } = context
-  const token = await readEmailProof(context, proof, ['reset_password'])
+  const token = await readEmailProof(context, proof, { kinds: ['reset_password'], caller })
   const current = await findUser(db, token.owner)
   if (!current) throw new Problem('email_token_invalid')
   await checkNewPassword(context, { ...current, password }, '/new_password')
@@ -60,6 +60,9 @@ export async function resetPassword(
     await deleteEmailTokens(trx, user.id, ['change_email', 'sign_in'])
     await forgetFailures(context, trx, user)
     await recordEvent(trx, now, { type: 'user.password_reset', userId: user.id, caller })
+    if (current.email_verified_at === null) {
+      await recordEvent(trx, now, { type: 'user.email_verified', userId: user.id, caller })
+    }
     const data = deedOf(context, caller)
     await mailTo(context, trx, user, { kind: 'password_changed', data }, caller)
   })

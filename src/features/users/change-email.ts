@@ -94,7 +94,7 @@ async function offerUndo(
  * @throws Problem `email_token_invalid`, `email_token_used`, `email_taken`
  */
 export async function undoEmailChange(context: Context, link: string, caller: Caller): Promise<void> {
-  const token = await readEmailProof(context, { token: link }, ['undo_email_change'])
+  const token = await readEmailProof(context, { token: link }, { kinds: ['undo_email_change'], caller })
   const { db, clock } = context
   await refusingTaken(() =>
     db.transaction().execute(async (trx) => {
@@ -106,6 +106,7 @@ export async function undoEmailChange(context: Context, link: string, caller: Ca
       const user = await replaceEmail(trx, { id: token.owner, email, key, now })
       if (!user) throw new Problem('email_token_invalid')
       await removePassword(trx, user.id)
+      await recordEvent(trx, now, { type: 'user.password_removed', userId: user.id, caller })
       await endUserSessions(context, trx, { userId: user.id, reason: 'email_change_undone', caller })
       await deleteEmailTokens(trx, user.id, ['verify_email', 'change_email', 'reset_password', 'sign_in'])
       await deleteLaterUndos(trx, token)
