@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { HOUR, SECOND } from '../../src/core/clock.ts'
-import { createServiceKey } from '../../src/features/service-keys/service-keys.ts'
 import { disableUser } from '../../src/features/users/set-active.ts'
 import { API, onEachDatabase, PASSWORD, type TestServer } from '../kit.ts'
 import { openEventSource } from '../support/event-source.ts'
 import { parseMetrics, type Told } from '../support/metrics.ts'
 import { getUser } from '../support/people.ts'
 import { assertProblem } from '../support/replies.ts'
+import { makeServiceKey } from '../support/service-keys.ts'
 import { until } from '../support/until.ts'
 
 const TOKEN = 'scrape-3Zq7-Xw9-pLm2-Vb5-Nn8-Kk4-Rr1'
@@ -183,7 +183,7 @@ onEachDatabase('metrics', ({ start, kind }) => {
   it('streams of revocations are counted while they last, and how old is what they tell', async (t) => {
     const server = await start(WITH_ROUTE)
     const { context, clock, app } = server
-    const key = await createServiceKey(context, { name: 'api', scopes: ['revocations:read'] })
+    const key = await makeServiceKey(server, ['revocations:read'])
     const url = `${await app.listen({ host: '127.0.0.1', port: 0 })}${API}/revocations`
     const sources = [await openEventSource(url, key.secret), await openEventSource(url, key.secret)]
     t.after(() => {

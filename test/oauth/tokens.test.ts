@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { DAY, MINUTE } from '../../src/core/clock.ts'
-import { createServiceKey } from '../../src/features/service-keys/service-keys.ts'
 import { disableUser } from '../../src/features/users/set-active.ts'
 import { createLimits, LIMITS } from '../../src/http/limits.ts'
 import { API, onEachDatabase } from '../kit.ts'
 import { requestFrom, startLimited } from '../support/guesses.ts'
 import { assertProblem, assertUncached, NOT_AUTHENTICATED } from '../support/replies.ts'
+import { makeServiceKey } from '../support/service-keys.ts'
 import { claimsOf } from '../support/tokens.ts'
 
 onEachDatabase('the standard calls about tokens', ({ start }) => {
   const startWithKey = async () => {
     const server = await start()
-    const { secret } = await createServiceKey(server.context, { name: 'api', scopes: ['tokens:introspect'] })
+    const { secret } = await makeServiceKey(server, ['tokens:introspect'])
     const introspect = async (token: string) => {
       const reply = await server.call('POST', `${API}/auth/introspect`, { form: { token }, token: secret })
       assert.equal(reply.status, 200, reply.text)
@@ -95,7 +95,7 @@ onEachDatabase('the standard calls about tokens', ({ start }) => {
       challenge: 'Bearer realm="postern", error="insufficient_scope", scope="tokens:introspect"',
     }
     assertProblem(await server.call('POST', path, { form, token: tokens.access_token }), refused)
-    const { secret } = await createServiceKey(server.context, { name: 'x', scopes: ['revocations:read'] })
+    const { secret } = await makeServiceKey(server, ['revocations:read'])
     assertProblem(await server.call('POST', path, { form, token: secret }), refused)
   })
 

@@ -8,13 +8,13 @@ import { cleanUpRevocations } from '../../src/features/revocation/clean-up-revoc
 import { openFeed } from '../../src/features/revocation/feed.ts'
 import { publishRevocations } from '../../src/features/revocation/publish.ts'
 import { insertRevocations } from '../../src/features/revocation/queries.ts'
-import { createServiceKey } from '../../src/features/service-keys/service-keys.ts'
 import { authenticate } from '../../src/features/sessions/authenticate.ts'
 import { endSession, endSessionsForOperator } from '../../src/features/sessions/end-sessions.ts'
 import { deleteOwnAccount } from '../../src/features/users/delete-account.ts'
 import { disableUser } from '../../src/features/users/set-active.ts'
 import { API, onEachDatabase, PASSWORD, type TestServer } from '../kit.ts'
 import { ACCESS_TOKEN_INVALID, assertProblem, NOT_AUTHENTICATED } from '../support/replies.ts'
+import { makeServiceKey } from '../support/service-keys.ts'
 import { claimsOf } from '../support/tokens.ts'
 
 const NEW_PASSWORD = 'another horse battery staple'
@@ -22,7 +22,7 @@ const NEW_PASSWORD = 'another horse battery staple'
 onEachDatabase('the feed of revocations', ({ start, kind }) => {
   const startWithKey = async (overrides = {}) => {
     const server = await start(overrides)
-    const { secret } = await createServiceKey(server.context, { name: 'api', scopes: ['revocations:read'] })
+    const { secret } = await makeServiceKey(server, ['revocations:read'])
     const read = async (after?: string, limit?: number) => {
       await server.context.feed.poll()
       const query = new URLSearchParams({
@@ -326,10 +326,7 @@ onEachDatabase('the feed of revocations', ({ start, kind }) => {
       challenge: 'Bearer realm="postern", error="insufficient_scope", scope="revocations:read"',
     }
     assertProblem(await server.call('GET', path, person), refused)
-    const { secret, id } = await createServiceKey(server.context, {
-      name: 'x',
-      scopes: ['tokens:introspect'],
-    })
+    const { secret, id } = await makeServiceKey(server, ['tokens:introspect'])
     assertProblem(await server.call('GET', path, { token: secret }), refused)
     for (const token of [`${secret}x`, secret.slice(0, -1), 'postern_sk_', `postern_sk_${'A'.repeat(43)}`]) {
       assertProblem(await server.call('GET', path, { token }), ACCESS_TOKEN_INVALID)

@@ -9,7 +9,6 @@ import { type Context, createContext } from '../../src/context.ts'
 import { createCaller } from '../../src/core/caller.ts'
 import { systemClock } from '../../src/core/clock.ts'
 import { loadSettings } from '../../src/core/settings.ts'
-import { createServiceKey } from '../../src/features/service-keys/service-keys.ts'
 import { issueTokens, type TokenPair } from '../../src/features/sessions/issue-tokens.ts'
 import { startSession } from '../../src/features/sessions/start-session.ts'
 import { addUser } from '../../src/features/users/add-user.ts'
@@ -20,7 +19,7 @@ import { inheritedEnvironment } from '../support/child-process.ts'
 import { findFreePort } from '../support/postgres.ts'
 import { SECRET_KEY } from '../support/secret-key.ts'
 import { type ServerProcess, startServerProcess } from '../support/server-process.ts'
-import { rememberSecret } from '../support/traces.ts'
+import { makeServiceKey } from '../support/service-keys.ts'
 
 export type Answer = { status: number; text: string }
 /** An API in a process of its own. */
@@ -45,11 +44,7 @@ export async function startCluster(t: TestContext, databaseUrl: string): Promise
   const { settings } = loadSettings({ env, directory: '/nonexistent' })
   const context = await createContext({ ...settings, rateLimits: false }, systemClock)
   t.after(() => context.close())
-  const { secret } = await createServiceKey(context, {
-    name: 'api',
-    scopes: ['revocations:read', 'tokens:introspect'],
-  })
-  rememberSecret(secret)
+  const { secret } = await makeServiceKey({ context }, ['revocations:read', 'tokens:introspect'])
   const apis = await Promise.all([0, 1].map(() => startApi(t, balancer.url, secret)))
   return {
     context,

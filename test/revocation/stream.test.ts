@@ -4,9 +4,10 @@ import { setTimeout } from 'node:timers/promises'
 import type { Settings } from '../../src/core/settings.ts'
 import { insertRevocations } from '../../src/features/revocation/queries.ts'
 import { streamRevocations } from '../../src/features/revocation/stream-revocations.ts'
-import { createServiceKey, endServiceKey } from '../../src/features/service-keys/service-keys.ts'
+import { endServiceKey } from '../../src/features/service-keys/service-keys.ts'
 import { API, onEachDatabase, type TestServer } from '../kit.ts'
 import { openEventSource, type ReceivedEvent } from '../support/event-source.ts'
+import { makeServiceKey } from '../support/service-keys.ts'
 import { until } from '../support/until.ts'
 
 onEachDatabase('the stream of revocations', ({ start }) => {
@@ -15,7 +16,7 @@ onEachDatabase('the stream of revocations', ({ start }) => {
     const server = await start(overrides)
     const address = await server.app.listen({ host: '127.0.0.1', port: 0 })
     const url = `${address}${API}/revocations`
-    const key = await createServiceKey(server.context, { name: 'api', scopes: ['revocations:read'] })
+    const key = await makeServiceKey(server, ['revocations:read'])
     let polling = true
     const poll = async () => {
       while (polling) {

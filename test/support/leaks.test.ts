@@ -50,6 +50,17 @@ describe('the search for secrets in what a run has collected', () => {
     }
   })
 
+  it('finds each of thousands, also those that begin alike, where it is first', async () => {
+    const secrets = Array.from({ length: 3000 }, (_, n) => `planted canary ${n} é`)
+    const lines = secrets.map((secret) => JSON.stringify(secret)).join('\n')
+    await writeFile(join(folder, 'secrets-1.txt'), `${lines}\n`)
+    const shown = [secrets[7], secrets[2999]]
+    assert.deepEqual(await leaksOf('log', `{"first":"${shown[1]}"}\n{"then":"${shown.join()}"}\n`), [
+      `log: "${shown[1]}" in {"first":"${shown[1]}"}`,
+      `log: "${shown[0]}" in {"then":"${shown.join()}"}`,
+    ])
+  })
+
   it('is given what tests remember, what servers log and what processes write', async () => {
     const child = `
       const { createTestLog, rememberSecret } = await import(${JSON.stringify(import.meta.resolve('./traces.ts'))})

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { TRACE_KINDS } from './traces.ts'
+import { MIN_LENGTH, TRACE_KINDS } from './traces.ts'
 
 /** What is secret whatever its value. */
 const SHAPES = {
@@ -18,13 +18,14 @@ export type LeakReport = { leaks: string[]; summary: string; searched: Record<st
 export async function findLeaks(folder: string): Promise<LeakReport> {
   const names = (await readdir(folder)).sort()
   const secrets = await readSecrets(folder, names)
+  const find = createFinder(new Set([...secrets].flatMap(writings)))
   const searched: Record<string, number> = Object.fromEntries(TRACE_KINDS.map((kind) => [kind, 0]))
   const leaks: string[] = []
   for (const name of names) {
     const [kind = ''] = name.split('-')
     const text = await readFile(join(folder, name), 'utf8')
     searched[kind] = (searched[kind] ?? 0) + text.length
-    if (kind !== 'secrets') leaks.push(...search(text, secrets).map((line) => `${kind}: ${line}`))
+    if (kind !== 'secrets') leaks.push(...search(text, find).map((line) => `${kind}: ${line}`))
   }
   const megabytes = Object.values(searched).reduce((sum, size) => sum + size, 0) / 1e6
   const summary = `${secrets.size} secrets looked for in ${megabytes.toFixed(1)} MB of logs and events`
@@ -38,18 +39,41 @@ async function readSecrets(folder: string, names: string[]): Promise<Set<string>
 }
 
 /** The lines, cut, that show a secret as it is or as JSON, a URL or a form would write it. */
-function search(text: string, secrets: Iterable<string>): string[] {
-  const found: string[] = []
-  const forms = new Set([...secrets].flatMap(writings))
-  for (const form of forms) {
-    const at = text.indexOf(form)
-    if (at >= 0) found.push(`"${form}" in ${lineAround(text, at)}`)
-  }
+function search(text: string, find: Find): string[] {
+  const found = [...find(text)].map(([form, at]) => `"${form}" in ${lineAround(text, at)}`)
   for (const [what, shape] of Object.entries(SHAPES)) {
     const match = shape.exec(text)
     if (match) found.push(`a ${what} in ${lineAround(text, match.index)}`)
   }
   return found
+}
+
+/** Where each of the words that are in a text is first. */
+type Find = (text: string) => Map<string, number>
+
+const SLOTS = 1 << 20
+/** A few characters as a number: most texts are none of a beginning that is looked for. */
+const slotAt = (text: string, at: number): number =>
+  ((text.charCodeAt(at) * 31 + text.charCodeAt(at + 1)) * 1021 +
+    text.charCodeAt(at + 2) * 31 +
+    text.charCodeAt(at + 3)) %
+  SLOTS
+
+/** Finds thousands of words, all of the least length or longer, in one walk through a text. */
+function createFinder(words: ReadonlySet<string>): Find {
+  const byStart = Map.groupBy(words, (word) => word.slice(0, MIN_LENGTH))
+  const slots = new Uint8Array(SLOTS)
+  for (const start of byStart.keys()) slots[slotAt(start, 0)] = 1
+  return (text) => {
+    const found = new Map<string, number>()
+    for (let at = 0; at + MIN_LENGTH <= text.length; at += 1) {
+      if (slots[slotAt(text, at)] !== 1) continue
+      for (const word of byStart.get(text.slice(at, at + MIN_LENGTH)) ?? []) {
+        if (!found.has(word) && text.startsWith(word, at)) found.set(word, at)
+      }
+    }
+    return found
+  }
 }
 
 const writings = (secret: string): string[] => {

@@ -23,7 +23,8 @@ export function keepTrace(kind: 'output' | 'audit', text: string): void {
   if (file !== undefined && text !== '') appendFileSync(file, text)
 }
 
-const MIN_LENGTH = 12
+/** What is shorter is not looked for. */
+export const MIN_LENGTH = 12
 const MIN_DISTINCT = 6
 const remembered = new Set<string>()
 
@@ -40,7 +41,8 @@ export function rememberSecret(secret: unknown): void {
 export function rememberPasswords(...bodies: unknown[]): void {
   for (const body of bodies) {
     if (typeof body !== 'object' || body === null) continue
-    for (const name of ['password', 'current_password']) rememberSecret(Reflect.get(body, name))
+    for (const name of ['password', 'current_password', 'new_password'])
+      rememberSecret(Reflect.get(body, name))
   }
 }
 

@@ -4,12 +4,14 @@ import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
 import type { AccessClaims } from '../../../src/core/security/claims.ts'
+import { rememberSecret } from '../../support/traces.ts'
 import { until } from '../../support/until.ts'
 import { type FeedConnection, feedConnection } from './feed-connection.ts'
 import { generateSigningKey, publicJwk, type SigningKey, signToken, someClaims } from './tokens.ts'
 
 /** Has the scopes that a verifier needs. */
 export const SERVICE_KEY = 'postern_sk_Zm9yIHRlc3RzIG9ubHksIGl0IG9wZW5zIG5vdGhpbmc'
+rememberSecret(SERVICE_KEY)
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void
 
