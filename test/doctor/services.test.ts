@@ -2,14 +2,13 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { diagnose } from '../support/doctor.ts'
 import { startRangeServer } from '../support/range-server.ts'
-import { findRedis, startFakeRedis } from '../support/redis.ts'
+import { startFakeRedis, startRedis, withoutRedis } from '../support/redis.ts'
 
 const found = async (env: Record<string, string>) => (await diagnose(env)).found('database.new')
 
 describe('doctor: the store of counters', () => {
-  it('a Redis as it comes has nothing that is weak', async (t) => {
-    const url = await findRedis()
-    if (url === undefined) return t.skip('no Redis answers')
+  it('a Redis as it comes has nothing that is weak', { skip: withoutRedis ?? false }, async (t) => {
+    const { url } = await startRedis(t)
     const diagnosis = await diagnose({ RATE_LIMIT_URL: url })
     assert.deepEqual(diagnosis.found('database.new'), [])
     assert.equal(diagnosis.level('counters.eviction'), 'ok')

@@ -101,7 +101,7 @@ onEachDatabase('the standard calls about tokens', ({ start }) => {
 
   it('[RFC7662-2.1] nobody looks through tokens: beyond the limit there is no answer, not even with a key', async () => {
     const server = await startLimited(start)
-    const { secret } = await createServiceKey(server.context, { name: 'api', scopes: ['tokens:introspect'] })
+    const { secret } = await makeServiceKey(server, ['tokens:introspect'])
     const { tokens } = await server.register()
     const ip = '192.0.2.7'
     const call = { form: { token: tokens.access_token }, token: secret, ip }

@@ -56,7 +56,7 @@ export function requestFrom(ip = nextAddress(), isShared = false): Limited {
 export const times = (count: number): number[] => Array.from({ length: count }, (_, index) => index)
 
 /** How many of the replies had this code; 200 for those that have none. */
-export function tally(replies: Reply[]): Record<string, number> {
+export function tally(replies: Pick<Reply, 'status' | 'body'>[]): Record<string, number> {
   const byCode = Object.groupBy(replies, ({ status, body }) => body?.code ?? String(status))
   return Object.fromEntries(Object.entries(byCode).map(([code, list]) => [code, list?.length ?? 0]))
 }

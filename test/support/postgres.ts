@@ -246,9 +246,10 @@ export async function findFreePort(): Promise<number> {
   return address.port
 }
 
-type Guard = { watch(pid: number): void; release(): Promise<void> }
+export type Guard = { watch(pid: number): void; release(): Promise<void> }
 
-function startGuard(folder: string): Guard {
+/** A process that ends the one that it watches and removes the folder, once it is released or this process has ended. */
+export function startGuard(folder: string): Guard {
   const program = fileURLToPath(new URL('postgres-guard.ts', import.meta.url))
   const child = spawn(process.execPath, [program, folder], {
     cwd: '/',

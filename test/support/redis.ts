@@ -1,20 +1,74 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtemp } from 'node:fs/promises'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { createClient } from '@redis/client'
+import { findFreePort, startGuard } from './postgres.ts'
+import { until } from './until.ts'
 
-const URL = process.env.TEST_REDIS_URL ?? 'redis://127.0.0.1:6379'
+const PROGRAM = ['redis-server', 'valkey-server'].find(
+  (name) => spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0,
+)
 
-/** The URL of a Redis or Valkey for tests, if one answers: no npm package brings one. */
-export async function findRedis(): Promise<string | undefined> {
-  const client = createClient({ url: URL, socket: { reconnectStrategy: false, connectTimeout: 1000 } })
+/** Why there is no Redis to test on; undefined when there is one. No npm package brings any. */
+export const withoutRedis: string | undefined =
+  PROGRAM === undefined ? 'neither redis-server nor valkey-server is on the PATH' : undefined
+
+export type RedisServer = {
+  url: string
+  /** Ends it as a crash does. */
+  kill(): Promise<void>
+  /** Starts it again on the same port, with nothing in it. */
+  restart(): Promise<void>
+}
+
+/** Starts a Redis of the test's own, on loopback alone, which writes nothing down. */
+export async function startRedis(t: TestContext): Promise<RedisServer> {
+  const port = await findFreePort()
+  const url = `redis://127.0.0.1:${port}`
+  const folder = await mkdtemp(join(tmpdir(), 'postern-redis-'))
+  const guard = startGuard(folder)
+  let child: ChildProcess | undefined
+  const kill = async () => {
+    if (!child) return
+    const exit = once(child, 'exit')
+    child.kill('SIGKILL')
+    await exit
+    child = undefined
+    guard.watch(0)
+  }
+  const restart = async () => {
+    await kill()
+    child = runRedis(folder, port)
+    guard.watch(child.pid ?? 0)
+    await until('Redis answers', () => answers(url))
+  }
+  t.after(async () => {
+    await kill()
+    await guard.release()
+  })
+  await restart()
+  return { url, kill, restart }
+}
+
+function runRedis(folder: string, port: number): ChildProcess {
+  if (PROGRAM === undefined) throw new Error(withoutRedis)
+  const options = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']
+  return spawn(PROGRAM, options, { cwd: folder, stdio: 'ignore', detached: true })
+}
+
+async function answers(url: string): Promise<boolean> {
+  const client = createClient({ url, socket: { reconnectStrategy: false, connectTimeout: 1000 } })
   client.on('error', () => {})
   try {
     await client.connect()
     await client.ping()
-    return URL
+    return true
   } catch {
-    return undefined
+    return false
   } finally {
     if (client.isOpen) client.destroy()
   }
