@@ -24,7 +24,7 @@ export async function openCounters(
   const local = createMemoryCounters(clock)
   if (url !== undefined) {
     const { openRedisCounters } = await import('./redis.ts')
-    const { close, ...shared } = openRedisCounters(url, local, options)
+    const { close, ...shared } = await openRedisCounters(url, local, options)
     return { shared, local, close }
   }
   const shared = kind === 'postgres' ? createPostgresCounters(db, clock) : local

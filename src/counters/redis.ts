@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient } from '@redis/client'
 import { RateLimiterRedis } from 'rate-limiter-flexible'
 import { createBreaker } from '../core/breaker.ts'
@@ -14,13 +16,14 @@ const MAX_QUEUED = 10_000
 
 /**
  * Counters that all nodes share, in Redis or Valkey. While that is down, those of this process count instead: an attacker
- * then has as many tries as there are processes, but never any number. It is no reason not to start, either.
+ * then has as many tries as there are processes, but never any number. It is no reason not to start, either, and is waited for
+ * no longer than a connection takes.
  */
-export function openRedisCounters(
+export async function openRedisCounters(
   url: string,
   local: Counters,
   { clock, warn, onFallback }: CountersOptions,
-): Counters & { close(): Promise<void> } {
+): Promise<Counters & { close(): Promise<void> }> {
   const client = createClient({
     url,
     disableOfflineQueue: true,
@@ -29,7 +32,7 @@ export function openRedisCounters(
   })
   // It connects again by itself; without a listener an error would end the process.
   client.on('error', () => {})
-  client.connect().catch(() => {})
+  const connected = client.connect().catch(() => {})
   // The library wants limits of its own; ours come with each call.
   const unused = { points: 1, duration: 1 }
   const store = new RateLimiterRedis({
@@ -44,6 +47,7 @@ export function openRedisCounters(
     onBreak: (error) =>
       warn(`RATE_LIMIT_URL: ${reasonOf(error)}; until it answers, each process counts for itself`),
   })
+  await Promise.race([connected, once(client, 'error'), sleep(CONNECT_TIMEOUT_MS, undefined, { ref: false })])
   return {
     async add(key, windowMs, points = 1) {
       const customDuration = windowMs / SECOND

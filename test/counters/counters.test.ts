@@ -72,7 +72,7 @@ onEachDatabase('counters', ({ start, kind }) => {
     const looked = await Promise.all(['new', 'passed'].map((key) => shared.add(key, MINUTE, 0)))
     assert.deepEqual(
       looked,
-      times(2).map(() => ({ count: 0, msLeft: MINUTE })),
+      upTo(2).map(() => ({ count: 0, msLeft: MINUTE })),
     )
     clock.advance(SECOND)
     assert.deepEqual(await shared.add('new', MINUTE), { count: 1, msLeft: MINUTE })

@@ -27,9 +27,8 @@ describe('counters in Redis or Valkey', () => {
     skip,
   }, async (t) => {
     const { url } = await startRedis(t)
-    const [one, two] = [openRedis(t, url), openRedis(t, url)]
+    const [one, two] = [await openRedis(t, url), await openRedis(t, url)]
     const key = 'key'
-    await sleep(200)
     assert.deepEqual(await one.counters.add(key, SECOND, 0), { count: 0, msLeft: SECOND })
     await Promise.all([addHundred(one.counters, key), addHundred(two.counters, key)])
     const { count, msLeft } = await one.counters.add(key, MINUTE, 0)
@@ -50,7 +49,7 @@ describe('counters in Redis or Valkey', () => {
   }, async (t) => {
     const redis = await startRedis(t)
     const clock = createMovableClock()
-    const nodes = [openRedis(t, redis.url, clock), openRedis(t, redis.url, clock)] as const
+    const nodes = [await openRedis(t, redis.url, clock), await openRedis(t, redis.url, clock)] as const
     const [one, two] = nodes
     const countAlone = () => nodes.map(({ fallbacks }) => fallbacks())
     const untilAsked = async () => {
@@ -86,7 +85,7 @@ describe('counters in Redis or Valkey', () => {
   })
 
   it('while it is not there, this process counts, and no request waits', async (t) => {
-    const { counters, warnings, fallbacks } = openRedis(
+    const { counters, warnings, fallbacks } = await openRedis(
       t,
       `redis://:secret@127.0.0.1:${await findFreePort()}`,
     )
@@ -104,7 +103,7 @@ describe('counters in Redis or Valkey', () => {
 
   it('while it hangs, a request waits for a second, the others after it do not', async (t) => {
     const port = await startDeafServer(t)
-    const { counters } = openRedis(t, `redis://127.0.0.1:${port}`)
+    const { counters } = await openRedis(t, `redis://127.0.0.1:${port}`)
     await sleep(100)
     const startedAt = performance.now()
     assert.deepEqual(await addHundred(counters, 'one'), upTo(100))
@@ -116,7 +115,7 @@ describe('counters in Redis or Valkey', () => {
 
   it('one that takes a command and never answers is waited for once, then left alone for a while', async (t) => {
     const redis = await startFakeRedis(t, { EVALSHA: undefined, EVAL: undefined })
-    const { counters, warnings } = openRedis(t, redis.url)
+    const { counters, warnings } = await openRedis(t, redis.url)
     const tries = () => redis.asked('EVALSHA') + redis.asked('EVAL')
     while (redis.asked('CLIENT') === 0) await sleep(10)
     await sleep(100)
@@ -168,12 +167,12 @@ describe('two servers that count in one Redis', () => {
   })
 })
 
-function openRedis(t: TestContext, url: string, clock: Clock = systemClock) {
+async function openRedis(t: TestContext, url: string, clock: Clock = systemClock) {
   const warnings: string[] = []
   const warn = (message: string) => warnings.push(message)
   let fallbacks = 0
   const local = createMemoryCounters(clock)
-  const counters = openRedisCounters(url, local, {
+  const counters = await openRedisCounters(url, local, {
     clock,
     warn,
     onFallback() {

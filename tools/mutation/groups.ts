@@ -130,7 +130,7 @@ export const GROUPS: Readonly<Record<string, Readonly<Record<string, Part>>>> = 
   limits: {
     counters: {
       mutate: ['src/counters/*.ts'],
-      tests: ['test/counters/{counters,inspect-redis}.test.ts', 'test/doctor/services.test.ts'],
+      tests: ['test/counters/{counters,redis,inspect-redis}.test.ts', 'test/doctor/services.test.ts'],
     },
     http: {
       database: 'sqlite',
@@ -138,7 +138,7 @@ export const GROUPS: Readonly<Record<string, Readonly<Record<string, Part>>>> = 
       tests: [
         'test/docs/limits.test.ts',
         'test/limits/{counting,table,given-back,captcha}.test.ts',
-        'test/email/{reset-password,change-email}.test.ts',
+        'test/limits/routes.test.ts',
         'test/limits/login.test.ts',
       ],
     },
