@@ -14,6 +14,8 @@ export type OpenStream = {
   close(): void
 }
 
+/** How long a client may take nothing of what waits for it; up to twice that, since Node counts anew what it took before. */
+const STALLED_MS = 10_000
 /** How long a client has to take what was sent before its stream ended. */
 const LAST_EVENTS_MS = 1000
 
@@ -34,6 +36,10 @@ export function sendEvents(
   const stream = Readable.from(toLines(events), { objectMode: false, highWaterMark: 64 * 1024 })
   // Not when the stream closes: it waits for the next event first. The client may have gone before it began.
   finished(reply.raw, () => close())
+  // It would keep its place, and what waits, for as long as its connection stands.
+  reply.raw.setTimeout(STALLED_MS, () => {
+    if (reply.raw.writableNeedDrain) reply.raw.destroy()
+  })
   signal.addEventListener('abort', () => {
     // A reader who takes nothing would hold up whoever waits for the end of it.
     setTimeout(() => reply.raw.destroy(), LAST_EVENTS_MS).unref()

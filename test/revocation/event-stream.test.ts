@@ -40,6 +40,15 @@ it('what ends gives its reader all that was told before', async (t) => {
   await closed
 })
 
+it('a reader who takes nothing is cut off within 20 seconds', async (t) => {
+  const { socket, closed } = await startTelling(t, { text: 'x'.repeat(100_000) })
+  await once(socket, 'readable')
+  const began = performance.now()
+  await closed
+  const ms = performance.now() - began
+  assert.ok(ms > 9000 && ms < 22_000, `${ms} ms`)
+})
+
 it('a reader who takes nothing is cut off a second after the end', async (t) => {
   const { socket, end, closed } = await startTelling(t, { text: 'x'.repeat(100_000) })
   await once(socket, 'readable')

@@ -30,9 +30,10 @@ export async function fetchKeys(
   return { set, etag: reply.headers.get('etag') ?? undefined, maxAgeMs: maxAgeMs(reply.headers) }
 }
 
-/** RFC 9111 section 5.2.2.1, within reason. */
+/** RFC 9111 sections 4.2.3 and 5.2.2.1, within reason: what a cache has kept for a while is as much older. */
 function maxAgeMs(headers: Headers): number {
   const [, seconds = String(USUAL_MAX_AGE_SECONDS)] =
     /\bmax-age=(\d{1,9})/i.exec(headers.get('cache-control') ?? '') ?? []
-  return Math.min(Math.max(Number(seconds), 30), 3600) * 1000
+  const [, age = '0'] = /^(\d{1,9})$/.exec(headers.get('age') ?? '') ?? []
+  return Math.min(Math.max(Number(seconds) - Number(age), 30), 3600) * 1000
 }
