@@ -144,7 +144,7 @@ export const VARIABLES = {
   CAPTCHA_VERIFY_URL: variable(serviceUrl, {
     default: undefined,
     meaning:
-      'Where tokens of a captcha are verified (siteverify: hCaptcha, reCAPTCHA, Turnstile); asked for when somebody registers, and at suspicious sign-ins.',
+      'Where tokens of a captcha are verified (siteverify: hCaptcha, reCAPTCHA v2, Turnstile); asked for when somebody registers, and at suspicious sign-ins.',
   }),
   CAPTCHA_SECRET: variable(secretText('^\\S{1,500}$', '1 to 500 characters without spaces'), {
     default: undefined,
