@@ -51,7 +51,7 @@ export async function startServer(settings: Settings, log: Logger, isFirst: bool
       closeMetrics()
       await tracing?.stop()
     }
-    stopOnSignal(log, () => Promise.race([stop(), hasHung(log)]))
+    stopOnSignal(log, () => Promise.race([stop(), warnOfHang(log)]))
   } catch (error) {
     await context.close()
     throw error
@@ -59,7 +59,7 @@ export async function startServer(settings: Settings, log: Logger, isFirst: bool
 }
 
 /** Whatever the database has been asked for by now may be without an answer for long; all that was answered is stored. */
-async function hasHung(log: Logger): Promise<void> {
+async function warnOfHang(log: Logger): Promise<void> {
   await sleep(STOP_MS, undefined, { ref: false })
   log.warn(`did not wait for what had not ended after ${STOP_MS / 1000} seconds`)
 }

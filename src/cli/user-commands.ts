@@ -87,12 +87,12 @@ function addSetSuperuser(users: Command): void {
     .command('promote <name>')
     .description('give a user every right, from their next request on')
     .addHelpText('after', '\nExamples:\n  $ postern users promote ada')
-    .action(async (name: string) => (await import('./commands/users-superuser.ts')).promote(name))
+    .action(async (name: string) => (await import('./commands/users-superuser.ts')).setRights(name, true))
   users
     .command('demote <name>')
     .description('take the rights of a superuser from a user')
     .addHelpText('after', DEMOTE_HELP)
-    .action(async (name: string) => (await import('./commands/users-superuser.ts')).demote(name))
+    .action(async (name: string) => (await import('./commands/users-superuser.ts')).setRights(name, false))
 }
 
 const IMPORT_HELP = `

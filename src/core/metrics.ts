@@ -89,7 +89,7 @@ export function createMetrics() {
     refresh: (outcome: RefreshOutcome) => refreshes(REFRESH_FAILURES[outcome] ?? outcome),
     /** For one limit: gives what counts a refusal. */
     limited: counter('postern_limited_total', 'Requests that a limit refused, by limit'),
-    forwarded: counter(
+    untrustedForwarded: counter(
       'postern_untrusted_forwarded_total',
       'Requests with forwarding headers while no proxy is trusted',
     )(),

@@ -10,4 +10,4 @@ export const MAX_REUSE_WINDOW_SECONDS = 300
 export const LONGEST_TOKEN_LIFE_MS = (MAX_ACCESS_TOKEN_MINUTES + 2) * MINUTE
 
 /** A session that has not moved on for that long has no token left: a refresh that is repeated gives one without moving it. */
-export const LONGEST_USE_MS = LONGEST_TOKEN_LIFE_MS + MAX_REUSE_WINDOW_SECONDS * SECOND
+export const LONGEST_TOKEN_AFTER_USE_MS = LONGEST_TOKEN_LIFE_MS + MAX_REUSE_WINDOW_SECONDS * SECOND

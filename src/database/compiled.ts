@@ -38,14 +38,6 @@ export type DirectAdapter = DialectAdapter & {
 /** Every dialect of ours has such a one. */
 export const adapterOf = (db: Db) => db.getExecutor().adapter as DirectAdapter
 
-/**
- * Has the database end a transaction that does nothing for so long: of a node that was frozen or cut off in the middle of it,
- * whose locks would hold up the others until TCP gives up.
- */
-export async function boundIdle(trx: Db, ms: number): Promise<void> {
-  await adapterOf(trx).boundIdle(ms)?.execute(trx)
-}
-
 /** Runs a query with these parameters, in the transaction that it is given, if any. */
 export type Prepared<Parameters, Result> = (db: Db, parameters: Parameters) => Promise<Result>
 

@@ -2,7 +2,7 @@ import { type Dialect, Kysely, sql } from 'kysely'
 import pg from 'pg'
 import { type Clock, systemClock, type Timestamp } from '../core/clock.ts'
 import { StartupError } from '../core/problems.ts'
-import { boundIdle } from './compiled.ts'
+import { boundIdle } from './bound-idle.ts'
 import type { DatabaseLoad, ObserveStatement } from './meter.ts'
 import {
   createPatientPostgresDialect,

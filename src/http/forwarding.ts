@@ -62,7 +62,7 @@ export function watchForwarding(app: App, { settings, db, clock, metrics }: Cont
   function remember(headers: IncomingHttpHeaders, caller: Caller, log: FastifyBaseLogger): void {
     if (!FORWARDING_HEADERS.some((name) => headers[name] !== undefined)) return
     caller.isShared = isNear(caller.ip)
-    metrics.forwarded()
+    metrics.untrustedForwarded()
     requests += 1
     const now = clock.now()
     if (toldAt !== undefined && now - toldAt < DAY) return

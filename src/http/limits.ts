@@ -66,7 +66,7 @@ export const LIMITS = {
   'mail-server': limit(100, SECOND, 'each process'),
   /** Links and codes that came in a mail, brought back. */
   'code-address': limit(30, 10 * MINUTE, 'all nodes', { isTold: true }),
-  /** So that one address cannot use up an account's tries. */
+  /** So that one address cannot use up an account's tries of ten minutes. */
   'code-address-account': limit(5, 10 * MINUTE, 'all nodes'),
   'code-account': limit(10, 10 * MINUTE, 'all nodes'),
   'code-account-day': limit(50, DAY, 'all nodes'),
@@ -77,7 +77,7 @@ export const LIMITS = {
 } as const satisfies Record<string, Limit>
 
 /** What an address nearby may have for each of one client, where it is likely to be that of a proxy which nobody has named. */
-const SHARED_FACTOR = 50
+export const SHARED_FACTOR = 50
 
 export type LimitName = keyof typeof LIMITS
 
@@ -117,12 +117,12 @@ export function createLimits({ settings, db, clock, counters, pseudonym, metrics
     const { windowMs, countedBy } = LIMITS[name]
     const store = countedBy === 'all nodes' ? counters.shared : counters.local
     // By themselves: who comes from there without a proxy is one client.
-    const all = isOfMany(name, caller) ? ['of many', ...subject] : subject
+    const all = isShared(name, caller) ? ['of many', ...subject] : subject
     return store.add(pseudonym(name, ...all), windowMs, points)
   }
   const mostOf = (name: LimitName, caller: Caller): number => {
     const { most, isPerThread } = LIMITS[name]
-    return most * (isPerThread ? settings.hashConcurrency : 1) * (isOfMany(name, caller) ? SHARED_FACTOR : 1)
+    return most * (isPerThread ? settings.hashConcurrency : 1) * (isShared(name, caller) ? SHARED_FACTOR : 1)
   }
   /** Once for each window: that more is refused after it, the metrics tell. */
   const record = (limit: LimitName, caller: Caller): Promise<void> =>
@@ -153,8 +153,8 @@ export function createLimits({ settings, db, clock, counters, pseudonym, metrics
 }
 
 /** Whether a limit of addresses meets one that may be everybody's: one client's share would have them all lock each other out. */
-const isOfMany = (name: LimitName, { isShared }: Caller): boolean =>
-  isShared === true && name.includes('address')
+const isShared = (name: LimitName, caller: Caller): boolean =>
+  caller.isShared === true && name.includes('address')
 
 const refusal = (limit: LimitName, { msLeft }: Count): Problem =>
   new Problem('too_many_requests', { retryAfterSeconds: toWholeSeconds(msLeft), context: { limit } })

@@ -1,4 +1,4 @@
-import type { AdmitPassword } from '../features/email-tokens/verify-email.ts'
+import type { AdmitPassword } from '../features/passwords/try-password.ts'
 import { emailKey } from '../features/users/names.ts'
 import { addressOf, type Limited, type Limits } from './limits.ts'
 
@@ -14,11 +14,12 @@ export async function admitMail(
 ): Promise<void> {
   const address = addressOf(limited.caller)
   // Registrations have limits of their own for who asks, and for the server.
-  const isCounted = kind === 'register'
-  if (!isCounted) await limits.take(limited, 'mail-address', [address])
+  const hasOwnLimits = kind === 'register'
+  // First: who asks again and again for one account uses up no mails of others at the address.
   await limits.take(limited, 'mail-address-account', [kind, address, emailKey(email)])
+  if (!hasOwnLimits) await limits.take(limited, 'mail-address', [address])
   await limits.take(limited, 'mail-account', [kind, emailKey(email)])
-  if (!isCounted) await limits.take(limited, 'mail-server', [])
+  if (!hasOwnLimits) await limits.take(limited, 'mail-server', [])
 }
 
 /**
@@ -44,6 +45,5 @@ export async function admitProof(
 /** Counts the password that comes with a proof, like one of who is signed in: many at once are as many. */
 export const admitPasswordOf =
   (limits: Limits, limited: Limited): AdmitPassword =>
-  async (owner) => {
-    await limits.take(limited, 'reauthentication-account', [owner])
-  }
+  (owner) =>
+    limits.take(limited, 'reauthentication-account', [owner])

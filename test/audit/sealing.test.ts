@@ -19,6 +19,7 @@ import {
   startChain,
   verify,
 } from '../support/audit.ts'
+import { freezeThread } from '../support/freeze-thread.ts'
 import { createSecondNode } from '../support/sessions.ts'
 
 const CALLER = { ip: '203.0.113.7', userAgent: 'agent/1', requestId: 'request-1' }
@@ -40,6 +41,24 @@ onEachDatabase('sealing the audit log', ({ start, kind }) => {
     )
     assert.equal(new Set(events.map(({ hash }) => hash)).size, events.length)
     assert.equal(await findBreak(server), undefined)
+  })
+
+  it('a node that freezes while it seals holds up the others for five seconds', {
+    skip: kind === 'sqlite' && 'the locks of SQLite end with their process',
+  }, async () => {
+    const server = await start()
+    const { log, lines } = createLog()
+    const clock = {
+      now() {
+        freezeThread(5.5 * SECOND)
+        return server.clock.now()
+      },
+    }
+    await createSealer({ ...server.context, clock }, log)(NEVER)
+    assert.match(JSON.stringify(lines), /audit events cannot be sealed/)
+    await seal(server)
+    assert.equal(await findBreak(server), undefined)
+    assert.ok((await sealedEvents(server)).length > 0)
   })
 
   it('a start that is refused for its SECRET_KEY writes nothing, also when it had tables to make', async () => {

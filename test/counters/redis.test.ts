@@ -71,7 +71,7 @@ describe('counters in Redis or Valkey', () => {
       const before = { told: warnings.length, alone: fallbacks() }
       const startedAt = performance.now()
       assert.deepEqual(await addHundred(counters, 'key'), upTo(100))
-      assert.ok(performance.now() - startedAt < 500)
+      assert.ok(performance.now() - startedAt < 1500)
       assert.equal((await local.add('key', MINUTE, 0)).count, 100)
       assert.deepEqual([warnings.length - before.told, fallbacks() - before.alone], [1, 100])
     }

@@ -129,6 +129,17 @@ for (const kind of DATABASES) {
       assert.ok(Math.abs((await database.now()) - Date.now()) < 60_000)
     })
 
+    test('who holds the startup lock and does nothing loses it after a minute', {
+      skip: kind === 'sqlite' && 'the locks of SQLite end with their process',
+    }, async (t) => {
+      const { database } = await openFor(t, kind)
+      const bound = await database.runAlone(async (db) => {
+        const setting = sql<string>`current_setting('idle_in_transaction_session_timeout')`.as('bound')
+        return (await db.selectNoFrom(setting).executeTakeFirstOrThrow()).bound
+      })
+      assert.equal(bound, '1min')
+    })
+
     test('the startup lock is held by one at a time, and what it did is undone when it throws', async (t) => {
       const { database, settings } = await openFor(t, kind)
       const other = await openDatabase(settings)

@@ -2,10 +2,12 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { DAY } from '../../src/core/clock.ts'
+import { findFailures } from '../../src/features/passwords/failure-queries.ts'
+import { throttledName } from '../../src/features/passwords/throttle.ts'
 import { endUserSessions } from '../../src/features/sessions/end-sessions.ts'
 import { disableUser } from '../../src/features/users/set-active.ts'
 import { API, onEachDatabase, PASSWORD, type Reply, type TestServer } from '../kit.ts'
-import { startLimited } from '../support/guesses.ts'
+import { guess, startLimited } from '../support/guesses.ts'
 import { deliverOne, post, proofIn, registerVerified, startMailing } from '../support/mails.ts'
 import { assertProblem, INVALID_CREDENTIALS } from '../support/replies.ts'
 import { type ReceivedMail, shareMailServer } from '../support/smtp.ts'
@@ -263,6 +265,24 @@ onEachDatabase('a change of address', ({ start }) => {
       assert.equal(await emailOf(server), address)
       await mailing.deliver()
     }
+  })
+
+  it('failures at the old address go on at the new one, in place of guesses at it', async () => {
+    const mailing = await startMailing((overrides) => startLimited(start, overrides), mails())
+    const { server } = mailing
+    const { email, tokens } = await registerVerified(mailing)
+    const failuresAt = async (name: string) => {
+      const rows = await findFailures(server.context.db, [throttledName(server.context, name).key])
+      return rows[0]?.failures
+    }
+    const next = 'ada@example.org'
+    assert.equal((await change(server, tokens.access_token, next)).status, 200)
+    const { token } = proofIn(await deliverOne(mailing, next))
+    for (const _ of [1, 2, 3]) await guess(server, email)
+    await guess(server, next)
+    const confirmed = await post(server, '/auth/verify-email', { token }, { token: tokens.access_token })
+    assert.equal(confirmed.status, 200, confirmed.text)
+    assert.deepEqual([await failuresAt(email), await failuresAt(next)], [undefined, 3])
   })
 
   it('mails to new addresses are limited by who asks, whoever they are for', async () => {

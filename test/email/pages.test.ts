@@ -117,9 +117,11 @@ onEachDatabase('the pages that links lead to', ({ start }) => {
     const token = ada.tokens.access_token
     assert.equal((await server.call('PATCH', `${API}/users/me`, { json, token })).status, 200)
     const { url: confirmUrl } = proofIn(await deliverOne(mailing, 'new@example.org'))
+    for (const name of ['verify', 'hash'] as const) {
+      server.context.passwords[name] = () => assert.fail('it was looked at')
+    }
     // Each of these takes long to be put into NFC.
     const huge = '\u0f77'.repeat(7000)
-    const from = performance.now()
     for (const [url, field] of [
       [resetUrl, 'new_password'],
       [confirmUrl, 'password'],
@@ -131,7 +133,6 @@ onEachDatabase('the pages that links lead to', ({ start }) => {
         assert.match(refused.text, /role="alert"/)
       }
     }
-    assert.ok(performance.now() - from < 400)
     const failures = await server.context.db.selectFrom('sign_in_failures').selectAll().execute()
     assert.deepEqual(failures, [])
   })

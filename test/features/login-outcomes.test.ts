@@ -25,6 +25,7 @@ const FAILED = 'user.sign_in_failed'
 
 const admitEverybody: Admit = async () => ({
   isSuspicious: false,
+  isAlone: false,
   countFailure: async () => {},
   countSuccess: async () => {},
   giveBack: async () => {},

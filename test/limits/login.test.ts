@@ -19,17 +19,19 @@ import {
 } from '../support/guesses.ts'
 
 onEachDatabase('limits of sign-ins', ({ start }) => {
-  it('[V6.3.1] [V6.1.1] 200 guesses at one account at once, each from an address of its own: 20 are let through, and 4 tell whether they were right', async () => {
+  it('[V6.3.1] [V6.1.1] 200 guesses at one account at once, each from an address of its own: 20 are let through, and a handful tell whether they were right', async () => {
     const server = await startLimited(start)
     const person = await server.register()
     const replies = await Promise.all(
       times(200).map(() => guess(server, person.username, { ip: nextAddress() })),
     )
-    assert.deepEqual(tally(replies), {
-      invalid_credentials: 4,
-      too_many_failures: 16,
-      too_many_requests: 180,
-    })
+    assertHandful(replies, 20)
+    const [row] = await server.context.db.selectFrom('sign_in_failures').select('failures').execute()
+    assert.equal(
+      row?.failures,
+      tally(replies).invalid_credentials,
+      'all that were looked at have been counted',
+    )
     const waits = { invalid_credentials: undefined, too_many_failures: 1, too_many_requests: 60 }
     for (const reply of replies) {
       assert.equal(retryAfter(reply), waits[reply.body.code as keyof typeof waits])
@@ -37,16 +39,13 @@ onEachDatabase('limits of sign-ins', ({ start }) => {
     assert.equal((await signInOnDevice(server, person)).status, 200)
   })
 
-  it('[V6.3.1] [V6.1.1] 200 guesses at one account at once from one address: 10 are let through, 4 tell whether they were right, and others have their tries', async () => {
+  it('[V6.3.1] [V6.1.1] 200 guesses at one account at once from one address: 10 are let through, a handful tell whether they were right, and others have their tries', async () => {
     const server = await startLimited(start)
     const person = await server.register()
     const ip = nextAddress()
     const replies = await Promise.all(times(200).map(() => guess(server, person.username, { ip })))
-    assert.deepEqual(tally(replies), {
-      invalid_credentials: 4,
-      too_many_failures: 6,
-      too_many_requests: 190,
-    })
+    assertHandful(replies, 10)
+    server.clock.advance(MINUTE)
     assert.equal((await signInFromElsewhere(server, person)).status, 200)
     assert.equal((await signInOnDevice(server, person, { ip })).status, 200)
   })
@@ -372,7 +371,7 @@ onEachDatabase('known devices', ({ start }) => {
     const { too_many_failures = 0, server_busy = 0 } = others
     assert.equal(too_many_requests, 90, 'the limit of all devices of an account')
     assert.equal(invalid_credentials + too_many_failures + server_busy, 60)
-    assert.ok(invalid_credentials <= 4, `${invalid_credentials} were told`)
+    assert.ok(invalid_credentials <= 6, `${invalid_credentials} were told`)
     for (const _ of times(20)) {
       server.clock.advance(HOUR)
       const form = { username: person.username, password: WRONG, device_token: tokens[0] ?? '' }
@@ -436,19 +435,15 @@ onEachDatabase('known devices', ({ start }) => {
     assert.equal((await server.refresh(token)).body.code, 'refresh_token_invalid')
   })
 
-  it('a device has 20 tries a minute, of which 4 at once tell whether they were right, and after 20 failures in a row it is a stranger', async () => {
+  it('a device has 20 tries a minute, of which a handful at once tell whether they were right, and after 20 failures in a row it is a stranger', async () => {
     const server = await startLimited(start)
     const person = await server.register()
     const device_token = deviceTokenOf(person.tokens)
     const form = { username: person.username, password: WRONG, device_token }
     const replies = await Promise.all(times(200).map(() => signIn(server, form, { ip: nextAddress() })))
-    assert.deepEqual(tally(replies), {
-      invalid_credentials: 4,
-      too_many_failures: 16,
-      too_many_requests: 180,
-    })
+    const looked = assertHandful(replies, 20)
     assert.equal(replies[0]?.headers['ratelimit-policy'], '"login-device";q=20;w=60')
-    for (const _ of times(16)) {
+    for (const _ of times(20 - looked)) {
       server.clock.advance(HOUR)
       assert.equal((await signIn(server, form, { ip: nextAddress() })).body.code, 'invalid_credentials')
     }
@@ -460,13 +455,25 @@ onEachDatabase('known devices', ({ start }) => {
   })
 })
 
+/** Of those that are let through the first is looked at, four more are, and one takes the first wait. */
+function assertHandful(replies: Reply[], passed: number): number {
+  const { invalid_credentials = 0, too_many_failures, too_many_requests, ...others } = tally(replies)
+  assert.ok(invalid_credentials === 5 || invalid_credentials === 6, `${invalid_credentials}`)
+  assert.deepEqual(others, {})
+  assert.deepEqual(
+    [too_many_failures, too_many_requests],
+    [passed - invalid_credentials, replies.length - passed],
+  )
+  return invalid_credentials
+}
+
 const deviceCookieOf = ({ headers }: Reply): string => {
   const cookies = [headers['set-cookie'] ?? []].flat().map(String)
   return cookies.find((cookie) => cookie.startsWith('__Host-postern_device='))?.split(';', 1)[0] ?? ''
 }
 
 onEachDatabase('limits elsewhere', ({ start }) => {
-  it('[V6.3.1] current passwords: 20 a minute, of which 4 at once tell whether they were right, then each failure costs a longer wait; sign-ins of others do not count, and one of the owner ends it', async () => {
+  it('[V6.3.1] current passwords: 20 a minute, of which five at once tell whether they were right, then each failure costs a longer wait; sign-ins of others do not count, and one of the owner ends it', async () => {
     const server = await startLimited(start)
     const person = await server.register()
     const { access_token: token } = person.tokens
@@ -478,8 +485,8 @@ onEachDatabase('limits elsewhere', ({ start }) => {
       })
     const replies = await Promise.all(times(200).map(() => prove(WRONG)))
     assert.deepEqual(tally(replies), {
-      current_password_incorrect: 4,
-      too_many_failures: 16,
+      current_password_incorrect: 5,
+      too_many_failures: 15,
       too_many_requests: 180,
     })
     server.clock.advance(MINUTE)

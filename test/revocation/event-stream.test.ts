@@ -12,8 +12,10 @@ async function startTelling(t: TestContext, data: object) {
   const ending = new AbortController()
   const { signal } = ending
   const closed = Promise.withResolvers<void>()
+  let isPaused = false
   async function* tell() {
     while (!signal.aborted) {
+      if (isPaused) await once(signal, 'abort')
       yield { event: 'news', data }
       await setTimeout(0)
     }
@@ -23,11 +25,15 @@ async function startTelling(t: TestContext, data: object) {
   const { port } = app.server.address() as AddressInfo
   const socket = connect(port, '127.0.0.1')
   t.after(async () => {
+    ending.abort()
     socket.destroy()
     await app.close()
   })
   socket.write('GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')
-  return { socket, end: () => ending.abort(), closed: closed.promise }
+  const pause = () => {
+    isPaused = true
+  }
+  return { socket, end: () => ending.abort(), closed: closed.promise, pause }
 }
 
 it('what ends gives its reader all that was told before', async (t) => {
@@ -38,6 +44,18 @@ it('what ends gives its reader all that was told before', async (t) => {
   for await (const chunk of socket) chunks.push(chunk)
   assert.match(Buffer.concat(chunks).toString(), /\r\n0\r\n\r\n$/)
   await closed
+})
+
+it('a reader who takes all, and is told nothing for a while, is not cut off', async (t) => {
+  const { socket, closed, pause } = await startTelling(t, { number: 1 })
+  socket.resume()
+  pause()
+  let isOpen = true
+  void closed.then(() => {
+    isOpen = false
+  })
+  await setTimeout(12_000)
+  assert.ok(isOpen)
 })
 
 it('a reader who takes nothing is cut off within 20 seconds', async (t) => {

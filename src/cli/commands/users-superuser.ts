@@ -3,20 +3,13 @@ import { withTables } from '../open.ts'
 import { say } from '../output.ts'
 import { describeUser, getNamedUser } from './named-user.ts'
 
-/** Makes a user a superuser: that they are one already is no failure. */
-export async function promote(name: string): Promise<void> {
+/** Gives a user the rights of a superuser, or takes them; that they are so already is no failure. */
+export async function setRights(name: string, isSuperuser: boolean): Promise<void> {
   await withTables(async (context) => {
     const user = await getNamedUser(context, name)
-    const hasChanged = await setSuperuser(context, user.id, true)
-    say(`${describeUser(user)} is a superuser ${hasChanged ? 'now' : 'already'}.`)
-  })
-}
-
-/** Takes the rights of a superuser from a user: that they have none is no failure. */
-export async function demote(name: string): Promise<void> {
-  await withTables(async (context) => {
-    const user = await getNamedUser(context, name)
-    const hasChanged = await setSuperuser(context, user.id, false)
-    say(`${describeUser(user)} is ${hasChanged ? 'a superuser no longer' : 'no superuser'}.`)
+    const hasChanged = await setSuperuser(context, user.id, isSuperuser)
+    const gained = `a superuser ${hasChanged ? 'now' : 'already'}`
+    const lost = hasChanged ? 'a superuser no longer' : 'no superuser'
+    say(`${describeUser(user)} is ${isSuperuser ? gained : lost}.`)
   })
 }

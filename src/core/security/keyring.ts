@@ -3,7 +3,7 @@ import type { JWK } from 'jose'
 import { calculateJwkThumbprint } from 'jose/jwk/thumbprint'
 import { exportJWK } from 'jose/key/export'
 import { generateKeyPair } from 'jose/key/generate/keypair'
-import { StartupError, serverBusy } from '../problems.ts'
+import { type Problem, StartupError, serverBusy } from '../problems.ts'
 import { ALGORITHMS, type AsymmetricAlgorithm, type TokenAlgorithm } from './algorithms.ts'
 import { deriveKey, type KeyLabel } from './secrets.ts'
 
@@ -47,9 +47,11 @@ export type KeyringInput = {
   secretKey: string
   /** Also accepted, never signs. */
   secretKeyPrevious?: string | undefined
-  /** The last one of `algorithm` signs, all verify. */
+  /** The last one of `algorithm` signs, if there is one; all verify. */
   signingKeys: readonly SigningKey[]
 }
+
+export const noSigner = (): Problem => serverBusy({ reason: 'no key can sign' })
 
 /** Stands where no key can sign: it may be able to in a moment, or at another node. */
 export const NO_SIGNER: TokenKey = {
@@ -57,7 +59,7 @@ export const NO_SIGNER: TokenKey = {
   algorithm: 'HS256',
   header: '',
   sign() {
-    throw serverBusy({ reason: 'no key can sign' })
+    throw noSigner()
   },
   verify: () => false,
 }
@@ -101,7 +103,7 @@ function parsePrivateKey(text: string): KeyObject | undefined {
 
 /**
  * The keys of every kind of token. Immutable: when keys change, make a new one.
- * @throws StartupError when no signing key is of the wanted algorithm, or a signing key is damaged
+ * @throws StartupError when a signing key is damaged
  */
 export function createKeyring(input: KeyringInput): Keyring {
   const { access, jwks } = accessKeys(input)
@@ -119,9 +121,7 @@ function accessKeys(input: KeyringInput): Pick<Keyring, 'access' | 'jwks'> {
     const { current, byHeader } = derivedKeys(input, 'access-hs256', 'at+jwt')
     return { access: keySet(current, [...accepted, ...byHeader.values()]), jwks }
   }
-  if (!algorithm) return { access: keySet(NO_SIGNER, accepted), jwks }
-  const current = accepted.findLast((key) => key.algorithm === algorithm)
-  if (!current) throw new StartupError(`There is no ${algorithm} key to sign access tokens with`)
+  const current = accepted.findLast((key) => key.algorithm === algorithm) ?? NO_SIGNER
   return { access: keySet(current, accepted), jwks }
 }
 
@@ -147,13 +147,11 @@ function hmacKey(secret: Buffer, typ: TokenType): TokenKey {
   return tokenKey('HS256', typ, kid, { signWith: key, verifyWith: key })
 }
 
-/** @throws StartupError when it is damaged */
-export function requireSound(key: SigningKey): void {
-  importSigningKey(key)
-}
-
-/** The key as it signs and verifies, and as it is published. */
-function importSigningKey(stored: SigningKey): { key: TokenKey; jwk: JWK } {
+/**
+ * The key as it signs and verifies, and as it is published.
+ * @throws StartupError when it is damaged
+ */
+export function importSigningKey(stored: SigningKey): { key: TokenKey; jwk: JWK } {
   const { kid, algorithm } = stored
   const pair = importPair(stored)
   if (!ALGORITHMS[algorithm].fits(pair.verifyWith)) {

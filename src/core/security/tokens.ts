@@ -12,7 +12,7 @@ import {
   refreshClaims,
 } from './claims.ts'
 import { signJws, verifyJws } from './jws.ts'
-import { type Keyring, NO_SIGNER } from './keyring.ts'
+import { type Keyring, NO_SIGNER, noSigner } from './keyring.ts'
 
 export type { AccessClaims, DeviceClaims, RefreshClaims }
 
@@ -78,8 +78,7 @@ export function createTokens(input: {
 
   return {
     requireSigner() {
-      const { current } = input.keyring().access
-      if (current === NO_SIGNER) current.sign('')
+      if (input.keyring().access.current === NO_SIGNER) throw noSigner()
     },
     signAccess: (claims) => signJws(input.keyring().access.current, accessClaims(claims)),
     verifyAccess: (token) => currentClaims(verified.recall(token), clock.now()),

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Context } from '../../context.ts'
-import { MINUTE, SECOND } from '../../core/clock.ts'
-import { boundIdle } from '../../database/compiled.ts'
+import { MINUTE } from '../../core/clock.ts'
+import { boundIdle } from '../../database/bound-idle.ts'
 import type { Db, StoredChain, StoredEvent } from '../../database/tables.ts'
 import { findFault, isGenuineHead, linkEvent, type Place, signHead } from './chain.ts'
 import {
@@ -18,8 +18,6 @@ import { recordEvent } from './events.ts'
 
 /** Few enough that on SQLite no request waits for long behind them. */
 const BATCH = 250
-/** One that takes longer between two statements has been frozen, or cut off. */
-const IDLE_MS = 5 * SECOND
 
 /** What the sealer needs of the log. */
 type Log = Record<'info' | 'error', (fields: object, message: string) => void>
@@ -74,7 +72,7 @@ export function createSealer(context: Sealing, log: Log): (signal: AbortSignal) 
 
 function sealBatch({ db, clock, chainKey }: Sealing, seen: Place | undefined): Promise<Batch> {
   return db.transaction().execute(async (trx) => {
-    await boundIdle(trx, IDLE_MS)
+    await boundIdle(trx)
     const chain = await lockChain(trx, chainKey)
     if (!chain) return { events: [], reached: undefined, isRolledBack: false }
     const isRolledBack = seen !== undefined && !(await contains(trx, chain, seen))

@@ -11,7 +11,7 @@ import { deedOf, mailTo } from '../email/mail-to.ts'
 import type { AdmitMail } from '../email/require-mail.ts'
 import { sendVerification } from '../email-tokens/verify-email.ts'
 import { type Claim, deleteFailures, releaseTry } from '../passwords/failure-queries.ts'
-import { admitTry, confirmTry, countFailure, type Try } from '../passwords/throttle.ts'
+import { admitTry, countFailure, type Try } from '../passwords/throttle.ts'
 import { lockRegistration, type Registration } from '../registrations/queries.ts'
 import { sendRegistrationAgain } from '../registrations/send-registration.ts'
 import { findWaitingRegistration } from '../registrations/waiting-registration.ts'
@@ -51,6 +51,8 @@ export type Admit = (device: DeviceClaims | undefined) => Promise<Admission>
 export type Admission = {
   /** Whether enough has failed from there to ask for a captcha. */
   isSuspicious: boolean
+  /** Whether it is the first for its name, or on a device of its user, for a while: there is none at the same time. */
+  isAlone: boolean
   countFailure(): Promise<void>
   countSuccess(): Promise<void>
   /** Takes back what was counted as a failure in advance, where the password was not looked at. */
@@ -83,7 +85,7 @@ async function admitAndSignIn(context: Context, signIn: SignIn, admit: Admit): P
   try {
     const isSuspicious = admission.isSuspicious || (standing.failures?.failures ?? 0) >= SUSPICIOUS_FAILURES
     if (isSuspicious) await requireCaptcha(context, signIn.captchaToken, signIn.caller)
-    claim = await admitTry(context, standing.throttled, standing.failures)
+    claim = await admitTry(context, standing.throttled, standing.failures, admission.isAlone)
     const session = await startVerifiedSession(context, signIn, { ...standing, claim }, found)
     signIn.caller.userId = session.user_id
     await admission.countSuccess()
@@ -146,7 +148,6 @@ async function verifyUser(
   const { db, clock, passwords } = context
   const hash = (user ?? registration)?.password_hash ?? null
   const matches = await passwords.verify(hash, signIn.password, slowestBcryptCost)
-  if (matches) await confirmTry(context, admitted)
   if (registration && matches) return askToConfirm(context, registration, signIn)
   if (!user || hash === null || !matches) return refuse(context, signIn, admitted, user)
   if (!user.is_active) {
@@ -207,7 +208,7 @@ async function askToVerify(context: Context, user: User, { caller, admitMail }: 
 async function beginSession(
   context: Context,
   { password, caller }: SignIn,
-  { endedBySuccess, device }: Standing,
+  { endedBySuccess, device, claim }: Admitted,
   user: Verified,
 ): Promise<Session | undefined> {
   const { db, clock, passwords } = context
@@ -225,7 +226,8 @@ async function beginSession(
       caller,
     })
     if (!session) return undefined
-    if (endedBySuccess.length > 0) await deleteFailures(trx, endedBySuccess)
+    const ended = claim ? [claim.key, ...endedBySuccess] : endedBySuccess
+    if (ended.length > 0) await deleteFailures(trx, ended)
     const detail = { method: 'password' }
     const event = { type: 'user.signed_in', userId, sessionId: session.id, caller, detail } as const
     await recordEvent(trx, clock.now(), event)

@@ -125,7 +125,7 @@ export type OwnedToken = StoredEmailToken & { owner: string }
 export type EmailProof = { token: string } | { email: string; code: string }
 
 /** What a proof is brought for, and who brings it. */
-type Bringing = { kinds: readonly EmailTokenKind[]; binding?: string | undefined; caller: Caller }
+type ProofRequest = { kinds: readonly EmailTokenKind[]; binding?: string | undefined; caller: Caller }
 
 /**
  * The token that a proof stands for. It is not used up: what is done with it does that, see `useEmailToken`. One that is
@@ -135,17 +135,17 @@ type Bringing = { kinds: readonly EmailTokenKind[]; binding?: string | undefined
 export async function readEmailProof(
   context: TokenContext,
   proof: EmailProof,
-  bringing: Bringing,
+  request: ProofRequest,
 ): Promise<OwnedToken> {
-  const { found, triedAt } =
+  const { found, tried } =
     'token' in proof
-      ? { found: await findEmailToken(context.db, hashSecret(proof.token)), triedAt: undefined }
-      : await findByCode(context, proof, bringing)
+      ? { found: await findEmailToken(context.db, hashSecret(proof.token)), tried: undefined }
+      : await findByCode(context, proof, request)
+  const refusal = refusalOf(found, request, context.clock.now())
   const owner = found && ownerOf(found)
-  const refusal = refusalOf(found, bringing, context.clock.now())
   if (found && owner && !refusal) return { ...found, owner }
   const reason = refusal ?? 'email_token_invalid'
-  await recordFailedProof(context, { userId: (found ?? triedAt)?.user_id ?? undefined, reason, ...bringing })
+  await recordFailedProof(context, { userId: (found ?? tried)?.user_id ?? undefined, reason, ...request })
   throw new Problem(reason)
 }
 
@@ -153,7 +153,7 @@ const ownerOf = ({ user_id, registration_id }: StoredEmailToken): string | null 
 
 function refusalOf(
   found: StoredEmailToken | undefined,
-  { kinds, binding }: Bringing,
+  { kinds, binding }: ProofRequest,
   now: Timestamp,
 ): 'email_token_invalid' | 'email_token_used' | 'email_token_elsewhere' | undefined {
   if (!found || !kinds.some((kind) => kind === found.kind)) return 'email_token_invalid'
@@ -164,7 +164,7 @@ function refusalOf(
 
 function recordFailedProof(
   { db, clock }: TokenContext,
-  { userId, reason, kinds, caller }: Bringing & { userId: UserId | undefined; reason: string },
+  { userId, reason, kinds, caller }: ProofRequest & { userId: UserId | undefined; reason: string },
 ): Promise<void> {
   const isSignIn = kinds.includes('sign_in')
   const type = isSignIn ? 'user.sign_in_failed' : 'user.email_proof_failed'
@@ -176,8 +176,8 @@ function recordFailedProof(
 async function findByCode(
   context: TokenContext,
   { email, code }: { email: string; code: string },
-  { kinds, binding = '' }: Bringing,
-): Promise<{ found: StoredEmailToken | undefined; triedAt: StoredEmailToken | undefined }> {
+  { kinds, binding = '' }: ProofRequest,
+): Promise<{ found: StoredEmailToken | undefined; tried: StoredEmailToken | undefined }> {
   const { db, clock, pseudonym } = context
   const addressKeys = kinds.map((kind) => addressKeyOf(context, kind, email))
   const tries = await countCodeTry(db, {
@@ -190,7 +190,7 @@ async function findByCode(
     (row) => isNewest(row, tries) && isSameSecret(row.code_mac ?? '', pseudonym('email-code', row.id, code)),
   )
   for (const { id } of found) await giveBackCodeTry(db, id)
-  return { found: found[0], triedAt: tries[0] }
+  return { found: found[0], tried: tries[0] }
 }
 
 /** Two that were made at the same moment do not see each other: so that a guess is one at one code, the older one is none. */

@@ -6,7 +6,7 @@ import type { Db } from '../../database/tables.ts'
 import { recordEvent } from '../audit/events.ts'
 import { type Addressee, mailTo, proofOf } from '../email/mail-to.ts'
 import { canMail, requireMail } from '../email/require-mail.ts'
-import { verifyCurrentPassword } from '../passwords/try-password.ts'
+import { type AdmitPassword, verifyCurrentPassword } from '../passwords/try-password.ts'
 import { confirmRegistration } from '../registrations/confirm-registration.ts'
 import { findOpenRegistration } from '../registrations/queries.ts'
 import { sendRegistration } from '../registrations/send-registration.ts'
@@ -60,13 +60,6 @@ export async function resendVerification(context: Context, email: string, caller
 export type Verified = { purpose: 'register' | 'verify_email' | 'change_email'; email: string }
 
 const KINDS = ['register', 'verify_email', 'change_email'] as const
-
-/**
- * Counts a password before it is looked at.
- * @param owner of the account, or of the registration
- * @throws Problem `too_many_requests`
- */
-export type AdmitPassword = (owner: string) => Promise<void>
 
 type Verification = {
   proof: EmailProof

@@ -45,10 +45,8 @@ export async function openKeyring(
   }
   const read = async () => {
     const found = await listSigningKeys(db)
-    if (JSON.stringify(found) !== JSON.stringify(stored)) {
-      failure = opened.open(found, clock.now())
-      arrange(found)
-    }
+    failure = opened.open(found, clock.now())
+    if (JSON.stringify(found) !== JSON.stringify(stored)) arrange(found)
     return found
   }
   const refresh = async () => {

@@ -7,7 +7,7 @@ import type { StoredSigningKey } from './queries.ts'
 import { foreignKey, resealSigningKey, toSigningKey, unsealPrivateJwk } from './stored-keys.ts'
 
 /** The signing keys that this process could open. */
-export type OpenedKeys = {
+type OpenedKeys = {
   byKid: ReadonlyMap<string, SigningKey>
   /** Opens those in use that are new: one that cannot be opened stops no other. Gives why the last such one cannot. */
   open(found: readonly StoredSigningKey[], now: Timestamp): unknown

@@ -37,16 +37,15 @@ export async function revokeKey(
   })
 }
 
-/** Whether it is a stored key that signs: with HS256 none is. */
-export const hasSigningKey = async (db: Db, now: Timestamp): Promise<boolean> =>
-  currentOf(await listSigningKeys(db), now) !== undefined
-
 /**
  * Drops every key, in the caller's transaction: no token there is is believed any more, whoever made it. A server that finds
  * itself without one makes another.
+ * @returns whether one of them signed: with HS256 none does
  */
-export async function revokeAllKeys(trx: Db, now: Timestamp): Promise<void> {
-  await drop(trx, await listKeysInUse(trx, now), now)
+export async function revokeAllKeys(trx: Db, now: Timestamp): Promise<boolean> {
+  const keys = await listKeysInUse(trx, now)
+  await drop(trx, keys, now)
+  return currentOf(keys, now) !== undefined
 }
 
 async function drop(trx: Db, keys: readonly StoredSigningKey[], now: Timestamp): Promise<void> {

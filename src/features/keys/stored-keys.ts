@@ -1,7 +1,7 @@
 import type { Context } from '../../context.ts'
 import type { Timestamp } from '../../core/clock.ts'
 import { StartupError } from '../../core/problems.ts'
-import { requireSound, type SigningKey } from '../../core/security/keyring.ts'
+import { importSigningKey, type SigningKey } from '../../core/security/keyring.ts'
 import { deriveKey, openWithEither, type Secrets, seal } from '../../core/security/secrets.ts'
 import type { Db } from '../../database/tables.ts'
 import { recordEvent } from '../audit/events.ts'
@@ -98,7 +98,7 @@ export function toSigningKey(
 ): SigningKey {
   try {
     const key = { kid, algorithm, publicJwk: JSON.parse(public_jwk), privateJwk: JSON.parse(privateJwk) }
-    requireSound(key)
+    importSigningKey(key)
     return key
   } catch (cause) {
     if (cause instanceof StartupError) throw cause

@@ -66,9 +66,10 @@ export const signInByMail = (context: Context, signIn: MailedSignIn): Promise<Si
   countOutcome(context.metrics.login, proveAndSignIn(context, signIn), () => 'succeeded')
 
 async function proveAndSignIn(context: Context, signIn: MailedSignIn): Promise<SignedIn> {
-  const token = await readEmailProof(context, signIn.proof, { kinds: ['sign_in'], ...signIn })
-  const session = await beginSession(context, token, signIn.caller)
-  signIn.caller.userId = session.user_id
+  const { binding, caller } = signIn
+  const token = await readEmailProof(context, signIn.proof, { kinds: ['sign_in'], binding, caller })
+  const session = await beginSession(context, token, caller)
+  caller.userId = session.user_id
   const device = findKnownDevice(context, signIn.deviceToken, session.user_id)
   return {
     ...issueTokens(context, session),

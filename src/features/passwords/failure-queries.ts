@@ -28,8 +28,8 @@ const nextTryAt = (eb: ExpressionBuilder<Tables, 'sign_in_failures'>, now: Times
   sql<number>`cast(${now} as bigint) + ${sqlDelayAfter(oneMore(eb))}`
 
 export type Failures = SignInFailuresTable
-/** One try, taken. */
-export type Claim = Pick<Failures, 'key' | 'next_try_at'>
+/** One try, taken: by moving the time of the next one, or, while that costs no wait, by counting it as a failure in advance. */
+export type Claim = Pick<Failures, 'key'> & (Pick<Failures, 'next_try_at'> | Pick<Failures, 'failures'>)
 
 export const findFailures = (db: Db, keys: readonly string[]): Promise<Failures[]> =>
   selectFailures(db, { keys: adapterOf(db).toList(keys) })
@@ -53,12 +53,24 @@ export const claimTry = prepareRow((db, { key, now, most }: { key: string; now: 
 )
 
 /** Gives a try back that was taken, and not used. */
-export async function releaseTry(db: Db, { key, next_try_at }: Claim, now: Timestamp): Promise<void> {
+export async function releaseTry(db: Db, claim: Claim, now: Timestamp): Promise<void> {
+  if ('failures' in claim) return takeBackFailure(db, claim.key)
   await db
     .updateTable('sign_in_failures')
     .set({ next_try_at: now })
+    .where('key', '=', claim.key)
+    .where('next_try_at', '=', claim.next_try_at)
+    .execute()
+}
+
+async function takeBackFailure(db: Db, key: string): Promise<void> {
+  const last = db.deleteFrom('sign_in_failures').where('key', '=', key).where('failures', '<=', 1)
+  if (await last.returning('key').executeTakeFirst()) return
+  const oneLess = (eb: ExpressionBuilder<Tables, 'sign_in_failures'>) => eb('failures', '-', 1)
+  await db
+    .updateTable('sign_in_failures')
+    .set((eb) => ({ failures: oneLess(eb) }))
     .where('key', '=', key)
-    .where('next_try_at', '=', next_try_at)
     .execute()
 }
 
@@ -95,9 +107,17 @@ export async function deleteFailures(db: Db, keys: readonly string[]): Promise<n
   return rows.length
 }
 
-/** Gives the failures of a key to another, which has none. */
+/** Gives the failures of a key to another, in place of what that had. */
 export async function moveFailures(db: Db, { from, to }: { from: string; to: string }): Promise<void> {
-  await db.updateTable('sign_in_failures').set({ key: to }).where('key', '=', from).execute()
+  const rows = await db.deleteFrom('sign_in_failures').where('key', 'in', [from, to]).returningAll().execute()
+  const moved = rows.find(({ key }) => key === from)
+  if (!moved) return
+  const row = { ...moved, key: to }
+  await db
+    .insertInto('sign_in_failures')
+    .values(row)
+    .onConflict((conflict) => conflict.column('key').doUpdateSet(row))
+    .execute()
 }
 
 /** Deletes some of those that failed last before that time. */

@@ -53,6 +53,7 @@ export async function resetPassword(
   await db.transaction().execute(async (trx) => {
     const now = clock.now()
     await useEmailToken(context, trx, token)
+    const before = await findUser(trx, current.id)
     const user = await resetPasswordHash(trx, { id: current.id, key: emailKey(token.email), hash, now })
     // The account has another address now, is disabled, or gone.
     if (!user) throw new Problem('email_token_invalid')
@@ -60,7 +61,7 @@ export async function resetPassword(
     await deleteEmailTokens(trx, user.id, ['change_email', 'sign_in'])
     await forgetFailures(context, trx, user)
     await recordEvent(trx, now, { type: 'user.password_reset', userId: user.id, caller })
-    if (current.email_verified_at === null) {
+    if (before?.email_verified_at === null) {
       await recordEvent(trx, now, { type: 'user.email_verified', userId: user.id, caller })
     }
     const data = deedOf(context, caller)

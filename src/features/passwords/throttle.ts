@@ -11,7 +11,6 @@ import {
   delayAfter,
   deleteFailures,
   FREE_FAILURES,
-  findFailures,
   moveFailures,
 } from './failure-queries.ts'
 
@@ -55,10 +54,15 @@ export const throttledRegistration = (
   most: MOST_FAILED_REAUTHENTICATIONS,
 })
 
+/** One that was let through, with what it took; that is undefined where it is the only one for a while, and costs nothing. */
+export type Try = { throttled: Throttled; claim: Claim | undefined }
+
 /**
  * Lets one try through, or none: after some failures in a row there is one try for each delay, and each delay is longer
- * than the one before. Of many at once, one wins.
+ * than the one before. Of many at once, one wins. Before that, each counts as a failure in advance, or of many at once all would
+ * be looked at.
  * @param failures so far
+ * @param isAlone whether it is the first for a while: then it takes nothing, and costs no round trip
  * @returns what was taken, to be given back when nothing is looked at after all
  * @throws Problem `too_many_failures`
  */
@@ -66,52 +70,35 @@ export async function admitTry(
   { db, clock, settings }: ThrottleContext,
   { key, most }: Throttled,
   failures: { failures: number; next_try_at: number } | undefined,
+  isAlone = false,
 ): Promise<Claim | undefined> {
-  if (!settings.rateLimits || !failures || failures.failures < FREE_FAILURES) return undefined
-  if (failures.failures >= most) throw new Problem('too_many_failures')
+  if (!settings.rateLimits) return undefined
   const now = clock.now()
+  const count = failures?.failures ?? 0
+  if (count >= most) throw new Problem('too_many_failures')
+  if (count < FREE_FAILURES) {
+    if (isAlone) return undefined
+    const counted = await addFailure(db, { key, now, below: FREE_FAILURES })
+    if (counted !== undefined) return { key, failures: counted }
+  }
   const claimed = await claimTry(db, { key, now, most })
   if (claimed) return { key, ...claimed }
-  const waitMs = Math.max(failures.next_try_at - now, 0) || delayAfter(failures.failures + 1)
+  const waitMs =
+    Math.max(Number(failures?.next_try_at) - now, 0) || delayAfter(Math.max(count, FREE_FAILURES) + 1)
   throw new Problem('too_many_failures', { retryAfterSeconds: Math.ceil(waitMs / SECOND) })
 }
 
-/** One that was let through: with what it took, where failures are so many that there is one try for each delay. */
-export type Try = { throttled: Throttled; claim: Claim | undefined }
-
-/**
- * Counts a failure: call it in the transaction that records it. Of many tries at once those beyond the free ones have not
- * been looked at, as far as anybody can tell.
- * @throws Problem `too_many_failures`
- */
+/** Counts a failure, unless its try has done so: call it in the transaction that records it. */
 export async function countFailure(
   { clock, settings }: Pick<ThrottleContext, 'clock' | 'settings'>,
   db: Db,
   { throttled: { key, most }, claim }: Try,
 ): Promise<{ failures: number; isLast: boolean }> {
   if (!settings.rateLimits) return { failures: 0, isLast: false }
-  const below = claim ? most : FREE_FAILURES
-  const failures = await addFailure(db, { key, now: clock.now(), below })
-  if (failures === undefined) throw oneTooMany()
-  return { failures, isLast: failures === most }
+  if (claim && 'failures' in claim) return { failures: claim.failures, isLast: false }
+  const failures = await addFailure(db, { key, now: clock.now(), below: most })
+  return { failures: failures ?? most, isLast: failures === most }
 }
-
-/**
- * Lets a password that matched count, unless others failed meanwhile, and so many that it came too late: else of many guesses at
- * once the right one would be found, however many were wrong.
- * @throws Problem `too_many_failures`
- */
-export async function confirmTry(
-  { db, settings }: Pick<ThrottleContext, 'db' | 'settings'>,
-  { throttled, claim }: Try,
-): Promise<void> {
-  if (!settings.rateLimits || claim) return
-  const [found] = await findFailures(db, [throttled.key])
-  if (found && found.failures >= FREE_FAILURES) throw oneTooMany()
-}
-
-const oneTooMany = (): Problem =>
-  new Problem('too_many_failures', { retryAfterSeconds: delayAfter(FREE_FAILURES + 1) / SECOND })
 
 type Account = Pick<User, 'id' | 'username_key' | 'email_key'>
 
@@ -135,25 +122,26 @@ export const forgetFailures = (
   account: Account,
 ): Promise<number> => deleteFailures(db, accountKeys(context, account))
 
-/** Lets the failures at a name go on at the one that takes its place: who renames an account has not proved to be its owner. */
+/**
+ * Lets the failures at a name go on at the one that takes its place, in place of guesses at what nobody had: who renames an
+ * account has not proved to be its owner.
+ */
 export async function carryFailures(
   { pseudonym }: Pick<Context, 'pseudonym'>,
   db: Db,
-  before: Pick<Account, 'username_key' | 'email_key'>,
-  after: Pick<Account, 'username_key' | 'email_key'>,
+  { from, to }: { from: string; to: string },
 ): Promise<void> {
-  for (const name of ['username_key', 'email_key'] as const) {
-    if (before[name] === after[name]) continue
-    await moveFailures(db, { from: pseudonym('name', before[name]), to: pseudonym('name', after[name]) })
-  }
+  if (from !== to) await moveFailures(db, { from: pseudonym('name', from), to: pseudonym('name', to) })
 }
 
 /** Forgets guesses at names that nobody had until now: they were none at the password of who takes them. */
 export async function forgetGuesses(
   { pseudonym }: Pick<Context, 'pseudonym'>,
   db: Db,
-  names: readonly (string | undefined)[],
+  names: readonly string[],
 ): Promise<void> {
-  const keys = names.flatMap((name) => (name === undefined ? [] : pseudonym('name', name)))
-  if (keys.length > 0) await deleteFailures(db, keys)
+  await deleteFailures(
+    db,
+    names.map((name) => pseudonym('name', name)),
+  )
 }

@@ -5,7 +5,14 @@ import { Problem } from '../../core/problems.ts'
 import type { User } from '../../database/tables.ts'
 import { type AuditEvent, recordEvent } from '../audit/events.ts'
 import { deleteFailures, findFailures, releaseTry } from './failure-queries.ts'
-import { admitTry, confirmTry, countFailure, type Throttled, throttledReauthentication } from './throttle.ts'
+import { admitTry, countFailure, type Throttled, throttledReauthentication } from './throttle.ts'
+
+/**
+ * Counts a password before it is looked at.
+ * @param owner of the account, or of the registration
+ * @throws Problem `too_many_requests`
+ */
+export type AdmitPassword = (owner: string) => Promise<unknown>
 
 type Attempt = { throttled: Throttled; hash: string | null; password: string }
 
@@ -27,8 +34,7 @@ export async function tryPassword(
     throw error
   })
   if (matches) {
-    await confirmTry(context, { throttled, claim })
-    await deleteFailures(db, [throttled.key])
+    if (claim) await deleteFailures(db, [throttled.key])
   } else {
     await db.transaction().execute(async (trx) => {
       await countFailure(context, trx, { throttled, claim })

@@ -43,11 +43,13 @@ export async function openFeed(context: FeedContext): Promise<Feed> {
       const began = clock.now()
       const found = await getEnd(db)
       if (!isSamePlace(found, end)) {
-        const goesOn = await read()
-        if (goesOn && complete && end.seq >= complete.seq) polledAt = complete.at
-        if (!goesOn) complete = undefined
+        if (!(await read())) complete = undefined
         changes += 1
         for (const listener of listeners) listener()
+        if (complete && end.seq >= complete.seq) {
+          polledAt = complete.at
+          return
+        }
         await nextTurn()
       } else if (!found.hasUnpublished) {
         polledAt = began

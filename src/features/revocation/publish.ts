@@ -1,15 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import type { Context } from '../../context.ts'
-import { SECOND } from '../../core/clock.ts'
-import { boundIdle } from '../../database/compiled.ts'
+import { boundIdle } from '../../database/bound-idle.ts'
 import { listUnpublished, lockFeed, type Place, storePlaces } from './queries.ts'
 
 const BATCH = 1000
 const MARK_BYTES = 8
-/** One that takes longer between two statements has been frozen, or cut off. */
-const IDLE_MS = 5 * SECOND
 
-export type Published = { seq: number; isAll: boolean }
+type Published = { seq: number; isAll: boolean }
 
 /**
  * Gives what has been committed its place in the feed. Numbers that were taken before a commit could be committed in another
@@ -21,7 +18,7 @@ export function publishRevocations({
   clock,
 }: Pick<Context, 'db' | 'clock'>): Promise<Published | undefined> {
   return db.transaction().execute(async (trx) => {
-    await boundIdle(trx, IDLE_MS)
+    await boundIdle(trx)
     const end = await lockFeed(trx, {})
     if (!end) return undefined
     let place: Place = end

@@ -33,10 +33,13 @@ export async function insertRevocations(
 }
 
 /**
- * The same for every session there is: call it before they end.
+ * The same for every session that was ended at that time: when they have ended, since until then they can move on.
  * @param usedSince those that have not moved on since have no token that holds
  */
-export async function insertRevocationsOfAllSessions(db: Db, usedSince: Timestamp): Promise<void> {
+export async function insertRevocationsOfSessions(
+  db: Db,
+  { revokedAt, usedSince }: { revokedAt: Timestamp; usedSince: Timestamp },
+): Promise<void> {
   await db
     .insertInto('revocations')
     .columns(['subject', 'kind'])
@@ -47,7 +50,7 @@ export async function insertRevocationsOfAllSessions(db: Db, usedSince: Timestam
           session.cast<string>('id', 'text').as('subject'),
           sql.lit('session' satisfies RevocationKind).as('kind'),
         ])
-        .where('revoked_at', 'is', null)
+        .where('revoked_at', '=', revokedAt)
         .where((session) =>
           session.or([session('rotated_at', '>', usedSince), session('recovered_at', '>', usedSince)]),
         ),

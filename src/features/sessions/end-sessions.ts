@@ -2,12 +2,12 @@ import type { Context } from '../../context.ts'
 import type { Caller } from '../../core/caller.ts'
 import type { SessionId, UserId } from '../../core/ids.ts'
 import { Problem } from '../../core/problems.ts'
-import { LONGEST_USE_MS } from '../../core/token-life.ts'
+import { LONGEST_TOKEN_AFTER_USE_MS } from '../../core/token-life.ts'
 import type { Db } from '../../database/tables.ts'
 import { recordEvent } from '../audit/events.ts'
 import { deleteAllEmailTokens } from '../email-tokens/queries.ts'
-import { hasSigningKey, revokeAllKeys } from '../keys/revoke-keys.ts'
-import { insertRevocationsOfAllSessions } from '../revocation/queries.ts'
+import { revokeAllKeys } from '../keys/revoke-keys.ts'
+import { insertRevocationsOfSessions } from '../revocation/queries.ts'
 import { recordSessionsEnded } from './ended-events.ts'
 import {
   advanceAllSessionEpochs,
@@ -89,9 +89,11 @@ export function endAllSessions({ database, clock }: Pick<Context, 'database' | '
     await advanceAllSessionEpochs(trx)
     // After a restored backup, what was used since could be used once more.
     await deleteAllEmailTokens(trx)
-    if (!(await hasSigningKey(trx, now))) await insertRevocationsOfAllSessions(trx, now - LONGEST_USE_MS)
     const count = await revokeAllSessions(trx, 'ended_by_operator', now)
-    await revokeAllKeys(trx, now)
+    if (!(await revokeAllKeys(trx, now))) {
+      const usedSince = now - LONGEST_TOKEN_AFTER_USE_MS
+      await insertRevocationsOfSessions(trx, { revokedAt: now, usedSince })
+    }
     await recordEvent(trx, now, { type: 'sessions.ended', detail: { reason: 'ended_by_operator', count } })
     return count
   })

@@ -14,7 +14,7 @@ import {
   refuseWantedBack,
   useEmailToken,
 } from '../email-tokens/tokens.ts'
-import { carryFailures, forgetFailures, forgetGuesses } from '../passwords/throttle.ts'
+import { carryFailures, forgetFailures } from '../passwords/throttle.ts'
 import { endUserSessions } from '../sessions/end-sessions.ts'
 import { removePassword, replaceEmail } from './email-queries.ts'
 import { emailKey } from './names.ts'
@@ -66,8 +66,7 @@ export async function confirmNewEmail(context: Context, token: OwnedToken, calle
       await refuseWantedBack({ ...context, db: trx }, token.email, user.id)
       // What was sent to the old address opens nothing any more, but the way back.
       await deleteEmailTokens(trx, user.id, ['verify_email', 'reset_password', 'sign_in'])
-      await forgetGuesses(context, trx, [user.email_key])
-      await carryFailures(context, trx, { ...user, email_key: before.email_key }, user)
+      await carryFailures(context, trx, { from: before.email_key, to: user.email_key })
       await recordEvent(trx, now, { type: 'user.email_changed', userId: user.id, caller })
       await offerUndo(context, trx, { before, user, caller })
     }),
@@ -106,7 +105,9 @@ export async function undoEmailChange(context: Context, link: string, caller: Ca
       const user = await replaceEmail(trx, { id: token.owner, email, key, now })
       if (!user) throw new Problem('email_token_invalid')
       await removePassword(trx, user.id)
-      await recordEvent(trx, now, { type: 'user.password_removed', userId: user.id, caller })
+      if (before?.password_hash) {
+        await recordEvent(trx, now, { type: 'user.password_removed', userId: user.id, caller })
+      }
       await endUserSessions(context, trx, { userId: user.id, reason: 'email_change_undone', caller })
       await deleteEmailTokens(trx, user.id, ['verify_email', 'change_email', 'reset_password', 'sign_in'])
       await deleteLaterUndos(trx, token)

@@ -12,7 +12,7 @@ import { type AdmitMail, canMail } from '../email/require-mail.ts'
 import { deleteEmailTokens } from '../email-tokens/queries.ts'
 import { refuseWantedBack } from '../email-tokens/tokens.ts'
 import { checkNewPassword } from '../passwords/policy.ts'
-import { carryFailures, forgetFailures, forgetGuesses } from '../passwords/throttle.ts'
+import { carryFailures, forgetFailures } from '../passwords/throttle.ts'
 import { verifyCurrentPassword } from '../passwords/try-password.ts'
 import { type Authenticated, getStandingSession } from '../sessions/authenticate.ts'
 import { endUserSessions } from '../sessions/end-sessions.ts'
@@ -175,9 +175,11 @@ async function storeChanges(
       const before = await lockUserRow(trx, current.id)
       const updated = await updateOwnUser(trx, guard, { updated_at: current.updated_at, ...columns })
       if (!before || !updated) return undefined
-      await forgetGuesses(context, trx, [columns.username_key, columns.email_key])
       if (guard.verifiedHash !== undefined) await forgetFailures(context, trx, updated)
-      else await carryFailures(context, trx, before, updated)
+      else {
+        await carryFailures(context, trx, { from: before.username_key, to: updated.username_key })
+        await carryFailures(context, trx, { from: before.email_key, to: updated.email_key })
+      }
       await followUp(context, trx, updated, { ...stored, columns, sessionId: current.session_id, caller })
       return updated
     })
