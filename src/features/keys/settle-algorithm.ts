@@ -4,8 +4,8 @@ import type { Db } from '../../database/tables.ts'
 import { recordEvent } from '../audit/events.ts'
 import { currentOf, signerOf, stateOf } from './key-states.ts'
 import { listSigningKeys, type StoredSigningKey, updateSigningKey } from './queries.ts'
-import { describeKey, discardKey, type KeyContext } from './stored-keys.ts'
-import { endSigning, publishedKey, SPREAD_MS, succeed } from './succession.ts'
+import { describeKey, discardKey, type KeyContext, publishKey } from './stored-keys.ts'
+import { endSigning, SPREAD_MS, succeed } from './succession.ts'
 
 /** HS256 is for the key that is derived from SECRET_KEY: no stored one signs then. */
 type AlgorithmContext = KeyContext & { settings: { algorithm: AsymmetricAlgorithm | 'HS256' } }
@@ -52,9 +52,10 @@ async function resume(
 ): Promise<void> {
   const now = context.clock.now()
   const former = keys.findLast((key) => stateOf(key, now) === 'previous' && key.algorithm === next.algorithm)
-  if (former) return endSigning(trx, former, null)
-  const key = await publishedKey(context, trx, next)
-  await updateSigningKey(trx, key.kid, { signs_from: now })
-  const detail = { ...describeKey(key), signs_from: new Date(now).toISOString() }
-  await recordEvent(trx, now, { type: 'key.rotated', detail })
+  if (former) await endSigning(trx, former, null)
+  else if ('created_at' in next) {
+    await updateSigningKey(trx, next.kid, { signs_from: now })
+    const detail = { ...describeKey(next), signs_from: new Date(now).toISOString() }
+    await recordEvent(trx, now, { type: 'key.rotated', detail })
+  } else await publishKey(context, trx, next, now)
 }

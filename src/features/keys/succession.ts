@@ -20,7 +20,7 @@ export async function succeed(
   next: StoredSigningKey | SigningKey,
 ): Promise<Succession> {
   const now = context.clock.now()
-  const key = await publishedKey(context, trx, next)
+  const key = 'created_at' in next ? next : await publishKey(context, trx, next, null)
   const at = Math.max(now + SPREAD_MS, key.created_at + PUBLISHED_FOR_MS)
   await updateSigningKey(trx, key.kid, { signs_from: at })
   await endSigning(trx, current, at)
@@ -28,13 +28,6 @@ export async function succeed(
   await recordEvent(trx, now, { type: 'key.rotated', detail })
   return { key, at }
 }
-
-/** The key that waits, or the new one once it does. */
-export const publishedKey = async (
-  context: KeyContext,
-  trx: Db,
-  next: StoredSigningKey | SigningKey,
-): Promise<StoredSigningKey> => ('created_at' in next ? next : publishKey(context, trx, next, null))
 
 /** Sets until when a key signs; null for without an end. */
 export async function endSigning(
