@@ -94,6 +94,7 @@ onEachDatabase('how limits count', ({ start }) => {
     assert.equal(refused?.code, 'too_many_requests')
     const mixed = await limits.count(requestFrom('10.0.0.1'), SMALL, SUBJECT, 0)
     assert.equal(mixed, most)
+    assert.equal(await problemOf(limits.take(proxy(), SMALL, ['another'])), undefined)
     assert.equal(await countPasses(() => limits.take(proxy(), 'login-account', SUBJECT)), 20)
   })
 
@@ -105,6 +106,8 @@ onEachDatabase('how limits count', ({ start }) => {
     assert.equal(await problemOf(limits.requireRoom(requestFrom(), SMALL, SUBJECT)), undefined)
     const limited = createLimits({ ...context, settings: { ...context.settings, rateLimits: true } })
     assert.equal(await limited.count(requestFrom(), SMALL, SUBJECT, 0), 0)
+    await limited.count(requestFrom(), SMALL, SUBJECT, most)
+    assert.equal(await problemOf(limits.requireRoom(requestFrom(), SMALL, SUBJECT)), undefined)
   })
 })
 
@@ -216,6 +219,21 @@ onEachDatabase('whose limits are whose', ({ start }) => {
       countPasses(() => admitBy(limits, requestFrom(), 'ada')({ sub, jti: `device${devices++}` } as never))
     assert.equal(await onDevices('ada'), 60)
     assert.equal(await onDevices('bob'), 60)
+  })
+
+  it('behind a proxy nearby that nobody has named failures make suspicious, at 50 times as many, and refuse nobody', async () => {
+    const limits = await startLimits()
+    const proxy = requestFrom('10.0.0.1', true)
+    const address = [proxy.caller.ip]
+    await limits.count(proxy, 'failed-accounts-address', address, 50 * LIMITS['failed-accounts-address'].most)
+    const admit = async () => {
+      const { isSuspicious } = await admitBy(limits, proxy, 'ada')(undefined)
+      return isSuspicious
+    }
+    await limits.count(proxy, 'failed-login-address', address, 498)
+    assert.deepEqual([await admit(), await admit(), await admit()], [false, false, true])
+    await limits.count(proxy, 'failed-login-address', address, 50 * LIMITS['failed-login-address'].most)
+    assert.equal(await admit(), true)
   })
 
   it('[V6.3.1] accounts that failed: each once, and no fewer for signing in to one that did not', async () => {

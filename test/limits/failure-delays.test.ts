@@ -154,6 +154,30 @@ onEachDatabase('delays after failures in a row', ({ start }) => {
     assert.equal(await failuresOf(server), undefined)
   })
 
+  it('a current password is looked at when its time has come, and never again after the last failure; with the limits off nothing changes', async () => {
+    const server = await startLimited(start)
+    const { context, settings } = server
+    const hash = await context.passwords.hash(PASSWORD)
+    const attempt = (by: typeof context = context) =>
+      tryPassword(by, { throttled: NAME, hash, password: PASSWORD }, FAILURE)
+    for (let time = 0; time < 6; time += 1) await fail(server)
+    const early = await problemOf(attempt())
+    assert.deepEqual([early?.code, early?.retryAfterSeconds], ['too_many_failures', 2])
+    for (let time = 6; time < MOST; time += 1) await fail(server)
+    server.clock.advance(1000 * SECOND)
+    const last = await problemOf(attempt())
+    assert.deepEqual([last?.code, last?.retryAfterSeconds], ['too_many_failures', undefined])
+
+    const unlimited = { ...context, settings: { ...settings, rateLimits: false } }
+    assert.equal(await attempt(unlimited), true)
+    assert.equal((await failuresOf(server))?.failures, MOST)
+    const busy = {
+      ...unlimited,
+      passwords: { ...context.passwords, verify: async () => assert.fail('busy') },
+    }
+    await assert.rejects(attempt(busy), /busy/)
+  })
+
   it('forgotten are those of an account: at both names, on its devices, and of who is signed in', async () => {
     const server = await startLimited(start)
     const { context } = server

@@ -17,6 +17,7 @@ import {
   times,
   WRONG,
 } from '../support/guesses.ts'
+import { replaceVerify } from '../support/verifying-passwords.ts'
 
 onEachDatabase('limits of sign-ins', ({ start }) => {
   it('[V6.3.1] [V6.1.1] 200 guesses at one account at once, each from an address of its own: 20 are let through, and a handful tell whether they were right', async () => {
@@ -198,6 +199,26 @@ onEachDatabase('failures in a row', ({ start }) => {
     assert.deepEqual([refused.status, refused.body.code], [429, 'too_many_failures'])
     assert.equal(retryAfter(refused), undefined)
     assert.equal((await signInOnDevice(server, person)).status, 200)
+  })
+
+  it('the first sign-in of a minute counts nothing in advance, for a name and on a device; the next ones do, and take it back', async () => {
+    const server = await startLimited(start)
+    const person = await server.register()
+    const failures = () => server.context.db.selectFrom('sign_in_failures').select('failures').execute()
+    const counted: number[] = []
+    replaceVerify(server, (verify) => async (...given) => {
+      counted.push((await failures()).length)
+      return verify(...given)
+    })
+    const { username, password } = person
+    for (const attempt of [
+      () => signIn(server, { username, password }, { ip: nextAddress() }),
+      () => signInOnDevice(server, person),
+    ]) {
+      for (const _ of times(3)) assert.equal((await attempt()).status, 200)
+    }
+    assert.deepEqual(counted, [0, 1, 1, 0, 1, 1])
+    assert.deepEqual(await failures(), [])
   })
 
   it('[V6.3.1] of 200 at once when a wait is over, one is looked at', async () => {

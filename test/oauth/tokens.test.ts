@@ -52,6 +52,16 @@ onEachDatabase('the standard calls about tokens', ({ start }) => {
     })
   })
 
+  it('a token of a session that has not been used for as long as it may be is none, though it has not expired', async () => {
+    const { server, introspect } = await startWithKey()
+    await server.restart({ refreshTokenTtlMs: MINUTE })
+    const { tokens } = await server.register()
+    server.clock.advance(MINUTE - 1)
+    assert.equal((await introspect(tokens.access_token)).active, true)
+    server.clock.advance(1)
+    assert.deepEqual(await introspect(tokens.access_token), { active: false })
+  })
+
   it('[RFC7662-2.2a] [RFC7662-4] and of any other nothing but that it is not good', async () => {
     const { server, introspect, secret } = await startWithKey()
     const ada = await server.register()

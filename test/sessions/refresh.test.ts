@@ -30,6 +30,7 @@ onEachDatabase('refresh', ({ share }) => {
     const { jti, iat, exp, ...before } = claimsOf(tokens.access_token)
     const { jti: newJti, iat: newIat, exp: newExp, ...after } = claimsOf(reply.body.access_token)
     assert.deepEqual(after, before)
+    assert.deepEqual(after.amr, ['pwd'])
     assert.notEqual(newJti, jti)
     assert.deepEqual([newIat - iat, newExp - exp], [60, 60])
   })
@@ -166,6 +167,19 @@ onEachDatabase('refresh', ({ share }) => {
     await mustFail(server, other, 'refresh_token_reused', HOME)
     server.clock.advance(1)
     await mustFail(server, first, 'refresh_token_reused', ROAD)
+  })
+
+  it('a recovery of the past opens no window for what came after it', async () => {
+    const server = await share()
+    const first = await signIn(server)
+    await mustRefresh(server, first)
+    server.clock.advance(HOUR)
+    const recovered = await mustRefresh(server, first, ROAD)
+    server.clock.advance(HOUR)
+    const next = await mustRefresh(server, recovered, ROAD)
+    server.clock.advance(WINDOW_MS)
+    assert.equal(await mustRefresh(server, recovered, ROAD), next)
+    assert.equal((await sessionOf(server, next)).recovered_generation, 1)
   })
 
   it('[V7.3.1] [RFC9700-4.14.2] a session lasts 7 days from its last use, to the millisecond', async () => {

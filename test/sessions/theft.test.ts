@@ -20,7 +20,13 @@ onEachDatabase('a stolen refresh token', ({ share }) => {
       }
       assert.equal((await server.me(tokens.access_token)).status, 401)
       assert.deepEqual(await eventsOf(server, third), ['session.reuse_detected'])
-      assert.equal((await sessionOf(server, third)).revoked_reason, 'reuse_detected')
+      const session = await sessionOf(server, third)
+      assert.equal(session.revoked_reason, 'reuse_detected')
+      const told = server.context.db
+        .selectFrom('revocations')
+        .select('kind')
+        .where('subject', '=', session.id)
+      assert.deepEqual(await told.execute(), [{ kind: 'session' }])
     }
   })
 

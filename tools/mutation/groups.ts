@@ -53,6 +53,8 @@ export const GROUPS: Readonly<Record<string, Readonly<Record<string, Part>>>> = 
         'test/sessions/{refresh,theft,lost-races,storage,rotate-together}.test.ts',
         'test/features/audit.test.ts',
         'test/sessions/{chain,races}.test.ts',
+        'test/oauth/tokens.test.ts',
+        'test/keys/unopened-keys.test.ts',
         'test/email/notices.test.ts',
         'test/monitoring/metrics.test.ts',
       ],

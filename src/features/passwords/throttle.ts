@@ -126,13 +126,11 @@ export const forgetFailures = (
  * Lets the failures at a name go on at the one that takes its place, in place of guesses at what nobody had: who renames an
  * account has not proved to be its owner.
  */
-export async function carryFailures(
+export const carryFailures = (
   { pseudonym }: Pick<Context, 'pseudonym'>,
   db: Db,
   { from, to }: { from: string; to: string },
-): Promise<void> {
-  if (from !== to) await moveFailures(db, { from: pseudonym('name', from), to: pseudonym('name', to) })
-}
+): Promise<void> => moveFailures(db, { from: pseudonym('name', from), to: pseudonym('name', to) })
 
 /** Forgets guesses at names that nobody had until now: they were none at the password of who takes them. */
 export async function forgetGuesses(
