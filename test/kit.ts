@@ -185,6 +185,7 @@ let people = 0
 
 function createCalls(call: Calls['call']): Calls {
   const post = async (path: string, given: Call): Promise<TokenPair> => {
+    rememberPasswords(given.json, given.form)
     const reply = await call('POST', path, given)
     if (reply.status !== 200) throw new Error(`${path}: ${reply.status} ${reply.text}`)
     return reply.body
@@ -208,7 +209,6 @@ function createCalls(call: Calls['call']): Calls {
 /** Calls an app without a socket. */
 export async function inject(app: App, method: string, url: string, call: Call = {}): Promise<Reply> {
   const { json, form, token, headers, ip = '127.0.0.1', userAgent = 'test-agent' } = call
-  rememberPasswords(json, form)
   const body = json === undefined ? form && new URLSearchParams(form).toString() : JSON.stringify(json)
   const payload = call.payload ?? body
   const reply = await app.inject({
