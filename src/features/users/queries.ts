@@ -133,34 +133,18 @@ export async function countActiveSuperusers(db: Db): Promise<number> {
   return count
 }
 
-/** Sets whether a user may sign in; undefined when there is no such user, or it was so already. */
-export function setUserActive(
+/** Sets whether a user may sign in, or is a superuser; undefined when there is no such user, or it was so already. */
+export function setUserFlag(
   db: Db,
   id: UserId,
-  isActive: boolean,
+  [flag, value]: [flag: 'is_active' | 'is_superuser', value: boolean],
   now: Timestamp,
 ): Promise<User | undefined> {
   return db
     .updateTable('users')
-    .set({ is_active: isActive, updated_at: now })
+    .set({ [flag]: value, updated_at: now })
     .where('id', '=', id)
-    .where('is_active', '!=', isActive)
-    .returningAll()
-    .executeTakeFirst()
-}
-
-/** Sets whether a user is a superuser; undefined when there is no such user, or it was so already. */
-export function setUserSuperuser(
-  db: Db,
-  id: UserId,
-  isSuperuser: boolean,
-  now: Timestamp,
-): Promise<User | undefined> {
-  return db
-    .updateTable('users')
-    .set({ is_superuser: isSuperuser, updated_at: now })
-    .where('id', '=', id)
-    .where('is_superuser', '!=', isSuperuser)
+    .where(flag, '!=', value)
     .returningAll()
     .executeTakeFirst()
 }

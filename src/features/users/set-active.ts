@@ -3,13 +3,13 @@ import type { UserId } from '../../core/ids.ts'
 import { recordEvent } from '../audit/events.ts'
 import { deleteEmailTokens } from '../email-tokens/queries.ts'
 import { endUserSessions } from '../sessions/end-sessions.ts'
-import { setUserActive } from './queries.ts'
+import { setUserFlag } from './queries.ts'
 
 /** Shuts a user out: every session ends with it. False when there was nothing to do. */
 export function disableUser(context: Pick<Context, 'db' | 'clock'>, userId: UserId): Promise<boolean> {
   return context.db.transaction().execute(async (trx) => {
     const now = context.clock.now()
-    if (!(await setUserActive(trx, userId, false, now))) return false
+    if (!(await setUserFlag(trx, userId, ['is_active', false], now))) return false
     await recordEvent(trx, now, { type: 'user.disabled', userId })
     await endUserSessions(context, trx, { userId, reason: 'user_disabled' })
     await deleteEmailTokens(trx, userId, ['verify_email', 'change_email', 'reset_password', 'sign_in'])
@@ -21,7 +21,7 @@ export function disableUser(context: Pick<Context, 'db' | 'clock'>, userId: User
 export function enableUser({ db, clock }: Pick<Context, 'db' | 'clock'>, userId: UserId): Promise<boolean> {
   return db.transaction().execute(async (trx) => {
     const now = clock.now()
-    if (!(await setUserActive(trx, userId, true, now))) return false
+    if (!(await setUserFlag(trx, userId, ['is_active', true], now))) return false
     await recordEvent(trx, now, { type: 'user.enabled', userId })
     return true
   })

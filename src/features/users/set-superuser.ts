@@ -1,7 +1,7 @@
 import type { Context } from '../../context.ts'
 import type { UserId } from '../../core/ids.ts'
 import { recordEvent } from '../audit/events.ts'
-import { setUserSuperuser } from './queries.ts'
+import { setUserFlag } from './queries.ts'
 
 /**
  * Gives a user the rights of a superuser, or takes them. It counts from the next request on: each reads the user's row, so
@@ -14,7 +14,7 @@ export function setSuperuser(
 ): Promise<boolean> {
   return db.transaction().execute(async (trx) => {
     const now = clock.now()
-    if (!(await setUserSuperuser(trx, userId, isSuperuser, now))) return false
+    if (!(await setUserFlag(trx, userId, ['is_superuser', isSuperuser], now))) return false
     await recordEvent(trx, now, { type: isSuperuser ? 'user.promoted' : 'user.demoted', userId })
     return true
   })
