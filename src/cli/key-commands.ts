@@ -50,6 +50,7 @@ Examples:
 function addRevoke(keys: Command): void {
   keys
     .command('revoke <kid>')
+    .allowUnknownOption() // one kid in 64 begins with a dash
     .description('drop a key that has leaked, at once')
     .option('--json', 'print {"kid", "signs_from"} of the key that takes over, or null')
     .addHelpText('after', REVOKE_HELP)

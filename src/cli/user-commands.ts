@@ -57,19 +57,20 @@ function addList(users: Command): void {
     })
 }
 
+/** A command for one user. Names may begin with a dash. */
+const addNamed = (users: Command, verb: string): Command =>
+  users.command(`${verb} <name>`).allowUnknownOption()
+
 function addSetActive(users: Command): void {
-  users
-    .command('disable <name>')
+  addNamed(users, 'disable')
     .description('shut a user out and end their sessions; NAME is a username, an e-mail address or an id')
     .addHelpText('after', '\nExamples:\n  $ postern users disable ada')
     .action(async (name: string) => (await import('./commands/users-active.ts')).setActive(name, false))
-  users
-    .command('enable <name>')
+  addNamed(users, 'enable')
     .description('let a disabled user sign in again')
     .addHelpText('after', '\nExamples:\n  $ postern users enable ada@example.com')
     .action(async (name: string) => (await import('./commands/users-active.ts')).setActive(name, true))
-  users
-    .command('unlock <name>')
+  addNamed(users, 'unlock')
     .description('forget the failed sign-ins of a user who has to wait because of them')
     .addHelpText('after', '\nExamples:\n  $ postern users unlock ada')
     .action(async (name: string) => (await import('./commands/users-unlock.ts')).unlock(name))
@@ -83,13 +84,11 @@ Examples:
   $ postern users demote ada`
 
 function addSetSuperuser(users: Command): void {
-  users
-    .command('promote <name>')
+  addNamed(users, 'promote')
     .description('give a user every right, from their next request on')
     .addHelpText('after', '\nExamples:\n  $ postern users promote ada')
     .action(async (name: string) => (await import('./commands/users-superuser.ts')).setRights(name, true))
-  users
-    .command('demote <name>')
+  addNamed(users, 'demote')
     .description('take the rights of a superuser from a user')
     .addHelpText('after', DEMOTE_HELP)
     .action(async (name: string) => (await import('./commands/users-superuser.ts')).setRights(name, false))

@@ -24,9 +24,19 @@ const COMMANDS = [
   ['users', 'enable'],
   ['users', 'promote'],
   ['users', 'demote'],
+  ['users', 'unlock'],
   ['users', 'import'],
   ['sessions'],
   ['sessions', 'end'],
+  ['keys'],
+  ['keys', 'list'],
+  ['keys', 'rotate'],
+  ['keys', 'revoke'],
+  ['keys', 'import'],
+  ['service-keys'],
+  ['service-keys', 'create'],
+  ['service-keys', 'list'],
+  ['service-keys', 'revoke'],
   ['audit'],
   ['audit', 'verify'],
   ['audit', 'export'],
@@ -36,13 +46,14 @@ const COMMANDS = [
   ['secret', 'generate'],
   ['secret', 'show-hs256'],
 ]
+const GROUPS = ['users', 'sessions', 'keys', 'service-keys', 'audit', 'email', 'secret']
 
 describe('postern: usage', { concurrency: 2 }, () => {
   it('every command has --help, and every one that does something an example', () => {
     for (const command of COMMANDS) {
       const help = parseInProcess([...command, '--help'])
       assert.match(help, new RegExp(`^Usage: ${['postern', ...command].join(' ')}`))
-      const isGroup = ['users', 'sessions', 'audit', 'email', 'secret'].includes(command.join(' '))
+      const isGroup = GROUPS.includes(command.join(' '))
       if (!isGroup) assert.match(help, /\nExamples:\n/, command.join(' '))
     }
   })
