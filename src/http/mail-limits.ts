@@ -15,9 +15,15 @@ export async function admitMail(
   const address = addressOf(limited.caller)
   // Registrations have limits of their own for who asks, and for the server.
   const hasOwnLimits = kind === 'register'
-  // First: who asks again and again for one account uses up no mails of others at the address.
-  await limits.take(limited, 'mail-address-account', [kind, address, emailKey(email)])
+  // First: nobody opens a counter for each of any number of accounts.
   if (!hasOwnLimits) await limits.take(limited, 'mail-address', [address])
+  try {
+    await limits.take(limited, 'mail-address-account', [kind, address, emailKey(email)])
+  } catch (error) {
+    // Who asks again and again for one account uses up no mails of others at the address.
+    if (!hasOwnLimits) await limits.count(limited, 'mail-address', [address], -1)
+    throw error
+  }
   await limits.take(limited, 'mail-account', [kind, emailKey(email)])
   if (!hasOwnLimits) await limits.take(limited, 'mail-server', [])
 }

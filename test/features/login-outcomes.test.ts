@@ -2,16 +2,16 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { createCaller } from '../../src/core/caller.ts'
 import { DAY } from '../../src/core/clock.ts'
-import { Problem } from '../../src/core/problems.ts'
+import { Problem, serverBusy } from '../../src/core/problems.ts'
 import { type Admit, login } from '../../src/features/auth/login.ts'
-import { addFailure } from '../../src/features/passwords/failure-queries.ts'
+import { addFailure, findFailures } from '../../src/features/passwords/failure-queries.ts'
 import { throttledName } from '../../src/features/passwords/throttle.ts'
 import { createLimits } from '../../src/http/limits.ts'
 import { API, onEachDatabase, PASSWORD, type TestServer } from '../kit.ts'
-import { guess, nextAddress, requestFrom, startLimited } from '../support/guesses.ts'
+import { guess, nextAddress, requestFrom, startLimited, WRONG } from '../support/guesses.ts'
 import { mailSettings } from '../support/outbox.ts'
 import { getUser, insertBcryptUser, insertUser, listEvents } from '../support/people.ts'
-import { assertProblem, INVALID_CREDENTIALS } from '../support/replies.ts'
+import { assertProblem, INVALID_CREDENTIALS, problemOf } from '../support/replies.ts'
 import { replaceVerify } from '../support/verifying-passwords.ts'
 
 const ADDRESS = '192.0.2.7'
@@ -36,10 +36,11 @@ async function refusalOf(
   { context }: TestServer,
   identifier: string,
   admitMail: (email: string) => Promise<void>,
+  admit = admitEverybody,
 ): Promise<unknown> {
   const caller = createCaller(ADDRESS, 'agent', 'request')
   try {
-    await login(context, { identifier, password: PASSWORD, caller, admitMail }, admitEverybody)
+    await login(context, { identifier, password: PASSWORD, caller, admitMail }, admit)
     return undefined
   } catch (error) {
     return error instanceof Problem ? error.code : error
@@ -72,14 +73,64 @@ onEachDatabase('what comes of a sign-in', ({ start }) => {
     assert.deepEqual(await failuresOf(server, null), [{ reason }, { reason, blocked: true }])
   })
 
-  it('a try that comes too soon is a failure of the address as well', async () => {
+  it('a try that comes too soon is no failure of the address: no password was looked at', async () => {
     const server = await startLimited(start)
     const limits = createLimits(server.context)
     for (let count = 0; count < 5; count += 1) await guess(server, 'ada', { ip: nextAddress() })
     assert.equal((await guess(server, 'ada', { ip: ADDRESS })).body.code, 'too_many_failures')
     for (const name of ['failed-login-address', 'failed-accounts-address'] as const) {
-      assert.equal(await limits.count(requestFrom(), name, [ADDRESS], 0), 1, name)
+      assert.equal(await limits.count(requestFrom(), name, [ADDRESS], 0), 0, name)
     }
+  })
+
+  it('[NIST63B-rate100] who renames the account while a password is looked at, or just before, has not tried it for nothing', async () => {
+    const server = await startLimited(start)
+    const { context } = server
+    const person = await server.register({ username: 'ada' })
+    let names = 0
+    const rename = async () => {
+      names += 1
+      const call = { json: { username: `ada.${names}` }, token: person.tokens.access_token }
+      assert.equal((await server.call('PATCH', `${API}/users/me`, call)).status, 200)
+    }
+    const tryNow = async (identifier: string, isAlone: boolean) => {
+      const admit: Admit = async (device) => {
+        await rename()
+        return { ...(await admitEverybody(device)), isAlone }
+      }
+      const caller = createCaller(nextAddress(), 'agent', 'request')
+      const problem = await problemOf(
+        login(context, { identifier, password: WRONG, caller, admitMail: async () => {} }, admit),
+      )
+      assert.equal(problem?.code, 'invalid_credentials')
+    }
+    const failuresOf = async (name: string) => {
+      const [found] = await findFailures(context.db, [throttledName(context, name).key])
+      return found?.failures
+    }
+    const restore = replaceVerify(server, (verify) => async (...args) => {
+      await rename()
+      return verify(...args)
+    })
+    await tryNow('ada', true)
+    assert.equal(await failuresOf('ada.2'), 1, 'one that took nothing')
+    await tryNow('ada.2', false)
+    assert.equal(await failuresOf('ada.4'), 2, 'one that was counted in advance')
+    restore()
+    await tryNow(person.email, true)
+    assert.deepEqual([await failuresOf('ada.5'), await failuresOf(person.email)], [2, 1])
+  })
+
+  it('a try that was counted in advance is given back whatever becomes of the other counters, and says what went wrong first', async () => {
+    const server = await startLimited(start)
+    const { context } = server
+    replaceVerify(server, () => () => Promise.reject(serverBusy()))
+    const admit: Admit = async (device) => ({
+      ...(await admitEverybody(device)),
+      giveBack: () => Promise.reject(new Error('no counters')),
+    })
+    assert.equal(await refusalOf(server, 'ada', mailLimit, admit), 'server_busy')
+    assert.deepEqual(await findFailures(context.db, [throttledName(context, 'ada').key]), [])
   })
 
   it('whose hash is replaced each time their password has been verified, is told to come again after three', async () => {

@@ -7,6 +7,7 @@ import { onEachDatabase, type Reply, type TestServer } from '../kit.ts'
 import { nextAddress, requestFrom, startLimited, tally, times } from '../support/guesses.ts'
 import { post } from '../support/mails.ts'
 import { mailSettings, storedMails } from '../support/outbox.ts'
+import { listEvents } from '../support/people.ts'
 
 const MAILS = { SMTP_URL: 'smtp://127.0.0.1:1', EMAIL_FROM: 'no-reply@auth.example.com', MAGIC_LINKS: 'true' }
 const NEW_PASSWORD = 'another horse battery staple'
@@ -70,6 +71,34 @@ onEachDatabase('200 at once', ({ share }) => {
       const ip = newNetwork()
       const replies = await atOnce((n) => ask(server, `nobody${n}@example.com`, ip(n)))
       assert.deepEqual(replies, passing('202', 30))
+    })
+
+    it(`[V6.3.1] ${path}: beyond the limit of an address no account opens a counter, and one event is written`, async () => {
+      const server = await startMailing()
+      const limits = createLimits(server.context)
+      const ip = nextAddress()
+      const email = (n: number) => `nobody${n}@example.com`
+      for (const n of times(40)) await ask(server, email(n), ip)
+      for (const n of [31, 39]) {
+        for (const kind of ['reset', 'sign-in', 'verify']) {
+          const count = await limits.count(requestFrom(), 'mail-address-account', [kind, ip, email(n)], 0)
+          assert.equal(count, 0, kind)
+        }
+      }
+      const events = await listEvents(server, null)
+      const reached = events.filter(({ type, ip: from }) => type === 'limit.reached' && from === ip)
+      assert.deepEqual(
+        reached.map(({ detail }) => detail),
+        [{ limit: 'mail-address' }],
+      )
+    })
+
+    it(`[V6.3.1] ${path}: who asks again and again for one account uses up nothing of others at the address`, async () => {
+      const server = await startMailing()
+      const ip = nextAddress()
+      for (const _ of times(40)) await ask(server, 'nobody@example.com', ip)
+      for (const n of times(25)) assert.equal((await ask(server, `nobody${n}@example.com`, ip)).status, 202)
+      assert.equal((await ask(server, 'another@example.com', ip)).status, 429)
     })
 
     it(`[V6.3.1] ${path}: for 200 accounts from 200 addresses, a server lets 100 through within a second`, async () => {

@@ -115,14 +115,14 @@ onEachDatabase('delays after failures in a row', ({ start }) => {
 
   it('of tries at once, before there is any wait, four are counted in advance, one takes the first wait, and what is given back may be taken again', async () => {
     const server = await startLimited(start)
-    const { context, clock } = server
+    const { context } = server
+    const { clock } = context
     const admit = (isAlone = false) => admitTry(context, NAME, undefined, isAlone)
     const claims: (Claim | undefined)[] = []
     for (let time = 0; time < FREE_FAILURES; time += 1) claims.push(await admit())
     const counted = [1, 2, 3, 4].map((failures) => ({ key: NAME.key, failures }))
     assert.deepEqual(claims, counted)
-    const first = (await admit()) ?? assert.fail('nothing was taken')
-    assert.ok('next_try_at' in first && Math.abs(first.next_try_at - clock.now() - SECOND) < SECOND)
+    assert.deepEqual(await admit(), { key: NAME.key, next_try_at: clock.now() + SECOND })
     const late = await problemOf(admit())
     assert.deepEqual([late?.code, late?.retryAfterSeconds], ['too_many_failures', 1])
 
@@ -131,7 +131,7 @@ onEachDatabase('delays after failures in a row', ({ start }) => {
       assert.deepEqual(await count(claim), { failures: claim.failures, isLast: false })
     }
     assert.equal((await failuresOf(server))?.failures, FREE_FAILURES, 'each once')
-    for (const claim of counted) await releaseTry(context.db, claim, clock.now())
+    await Promise.all(counted.map((claim) => releaseTry(context.db, claim, clock.now())))
     assert.equal(await failuresOf(server), undefined)
     assert.deepEqual(await admit(), counted[0])
     await releaseTry(context.db, { key: NAME.key, failures: 1 }, clock.now())

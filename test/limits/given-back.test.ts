@@ -4,8 +4,18 @@ import { MINUTE, SECOND } from '../../src/core/clock.ts'
 import { serverBusy } from '../../src/core/problems.ts'
 import { claimTry, findFailures, releaseTry } from '../../src/features/passwords/failure-queries.ts'
 import { throttledName } from '../../src/features/passwords/throttle.ts'
+import { createLimits } from '../../src/http/limits.ts'
 import { API, onEachDatabase, PASSWORD, type TestServer } from '../kit.ts'
-import { guess, nextAddress, retryAfter, signIn, startLimited, tally, WRONG } from '../support/guesses.ts'
+import {
+  guess,
+  nextAddress,
+  requestFrom,
+  retryAfter,
+  signIn,
+  startLimited,
+  tally,
+  WRONG,
+} from '../support/guesses.ts'
 import { assertProblem, INVALID_CREDENTIALS } from '../support/replies.ts'
 import { replaceVerify } from '../support/verifying-passwords.ts'
 
@@ -63,6 +73,20 @@ onEachDatabase('what was not looked at counts for nothing', ({ start }) => {
     assert.deepEqual(await guessMany(100, 'nobody'), { invalid_credentials: 100 })
     server.clock.advance(MINUTE)
     assert.deepEqual(await guessMany(1, 'other'), { too_many_requests: 1 })
+  })
+
+  it('sign-ins at once with the right password, of which some come too soon', async () => {
+    const server = await startLimited(start)
+    const { username, password } = await server.register()
+    const ip = nextAddress()
+    const replies = Array.from({ length: 10 }, () => signIn(server, { username, password }, { ip }))
+    const { 200: signedIn = 0, too_many_failures = 0, ...others } = tally(await Promise.all(replies))
+    assert.deepEqual([signedIn + too_many_failures, others], [10, {}])
+    assert.ok(signedIn >= 5, `${signedIn}`)
+    const limits = createLimits(server.context)
+    for (const name of ['failed-login-address', 'failed-accounts-address'] as const) {
+      assert.equal(await limits.count(requestFrom(), name, [ip], 0), 0, name)
+    }
   })
 
   it('what is refused for its account takes no failure from its address', async () => {

@@ -2,7 +2,7 @@ import type { Context } from '../../context.ts'
 import type { Caller } from '../../core/caller.ts'
 import type { UserId } from '../../core/ids.ts'
 import { countOutcome } from '../../core/metrics.ts'
-import { Problem, type ProblemCode, serverBusy } from '../../core/problems.ts'
+import { Problem, serverBusy } from '../../core/problems.ts'
 import { needsRehash } from '../../core/security/passwords.ts'
 import type { DeviceClaims } from '../../core/security/tokens.ts'
 import type { Db, Session, User } from '../../database/tables.ts'
@@ -23,7 +23,7 @@ import { findUserByIdentifier } from '../users/find-user.ts'
 import { findSlowestBcryptCost, replacePasswordHash } from '../users/queries.ts'
 import { requireCaptcha } from './captcha.ts'
 import { issueDeviceToken } from './devices.ts'
-import { findStanding, type Standing } from './standing.ts'
+import { findStanding, followName, type Standing } from './standing.ts'
 
 /** How often a sign-in looks again because another one replaced the hash under it. */
 const MAX_ATTEMPTS = 3
@@ -65,9 +65,6 @@ const TOLD_FAILURES = 10
 /** Failures in a row that make the next try suspicious. */
 const SUSPICIOUS_FAILURES = 3
 
-/** What counts against who tried. */
-const FAILURES: readonly ProblemCode[] = ['invalid_credentials', 'too_many_failures']
-
 /**
  * Signs in with a username or an e-mail address and a password. An unknown user and a wrong password take the
  * same path and the same time.
@@ -92,12 +89,15 @@ async function admitAndSignIn(context: Context, signIn: SignIn, admit: Admit): P
     const device_token = issueDeviceToken(context, session.user_id, standing.device)
     return { ...issueTokens(context, session), device_token }
   } catch (error) {
-    const isTheirs = error instanceof Problem && FAILURES.includes(error.code)
-    await (isTheirs ? admission.countFailure() : admission.giveBack())
-    if (claim && !isTheirs) await releaseTry(context.db, claim, context.clock.now())
+    const isTheirs = error instanceof Problem && error.code === 'invalid_credentials'
+    await (isTheirs ? admission.countFailure() : takeBack(context, admission, claim))
     throw error
   }
 }
+
+/** Each for itself, whatever becomes of the other: what went wrong before is what is told. */
+const takeBack = ({ db, clock }: Context, admission: Admission, claim: Claim | undefined) =>
+  Promise.allSettled([admission.giveBack(), claim && releaseTry(db, claim, clock.now())])
 
 type Found = {
   user: User | undefined
@@ -250,7 +250,8 @@ async function refuse(
 ): Promise<never> {
   const { db, clock } = context
   await db.transaction().execute(async (trx) => {
-    const { failures, isLast } = await countFailure(context, trx, admitted)
+    const renamed = await followName(context, trx, admitted, user)
+    const { failures, isLast } = await countFailure(context, trx, renamed)
     const detail = { reason: 'invalid_credentials', ...(isLast && { blocked: true }) }
     await recordEvent(trx, clock.now(), failureEvent(user?.id, caller, detail))
     if (failures === TOLD_FAILURES) {

@@ -1,8 +1,15 @@
 import type { Context } from '../../context.ts'
 import type { DeviceClaims } from '../../core/security/tokens.ts'
-import type { User } from '../../database/tables.ts'
+import type { Db, User } from '../../database/tables.ts'
 import { type Failures, findFailures } from '../passwords/failure-queries.ts'
-import { accountKeys, type Throttled, throttledDevices, throttledName } from '../passwords/throttle.ts'
+import {
+  accountKeys,
+  type Throttled,
+  type Try,
+  throttledDevices,
+  throttledName,
+} from '../passwords/throttle.ts'
+import { lockUserRow } from '../users/email-queries.ts'
 import { findKnownDevice } from './devices.ts'
 
 /** What is known of who tries to sign in, before their password is looked at. */
@@ -17,7 +24,7 @@ export type Standing = {
 }
 
 /** Takes the place of a user where there is none, so that it takes the same time. */
-const NOBODY = { id: '', username_key: '', email_key: '' }
+const NOBODY = { id: '00000000-0000-0000-0000-000000000000', username_key: '', email_key: '' }
 
 /** Finds whether the device is known and whose failures count: those of the user's devices, or those of the name. */
 export async function findStanding(
@@ -42,3 +49,21 @@ export async function findStanding(
     endedBySuccess: rows.map(({ key }) => key),
   }
 }
+
+/**
+ * The try, at what the account is called by now: whoever renames it while a password is looked at would try that for nothing.
+ * Keeps it from being renamed until the transaction ends.
+ */
+export async function followName<Tried extends Try>(
+  context: Context,
+  trx: Db,
+  tried: Tried,
+  user: User | undefined,
+): Promise<Tried> {
+  const before = user ?? NOBODY
+  const after = await lockUserRow(trx, before.id)
+  const name = NAMES.find((name) => throttledName(context, before[name]).key === tried.throttled.key)
+  return after && name ? { ...tried, throttled: throttledName(context, after[name]) } : tried
+}
+
+const NAMES = ['username_key', 'email_key'] as const

@@ -64,14 +64,13 @@ export async function releaseTry(db: Db, claim: Claim, now: Timestamp): Promise<
 }
 
 async function takeBackFailure(db: Db, key: string): Promise<void> {
-  const last = db.deleteFrom('sign_in_failures').where('key', '=', key).where('failures', '<=', 1)
-  if (await last.returning('key').executeTakeFirst()) return
   const oneLess = (eb: ExpressionBuilder<Tables, 'sign_in_failures'>) => eb('failures', '-', 1)
   await db
     .updateTable('sign_in_failures')
     .set((eb) => ({ failures: oneLess(eb) }))
     .where('key', '=', key)
     .execute()
+  await db.deleteFrom('sign_in_failures').where('key', '=', key).where('failures', '<=', 0).execute()
 }
 
 /**
@@ -109,6 +108,7 @@ export async function deleteFailures(db: Db, keys: readonly string[]): Promise<n
 
 /** Gives the failures of a key to another, in place of what that had. */
 export async function moveFailures(db: Db, { from, to }: { from: string; to: string }): Promise<void> {
+  if (from === to) return
   const rows = await db.deleteFrom('sign_in_failures').where('key', 'in', [from, to]).returningAll().execute()
   const moved = rows.find(({ key }) => key === from)
   if (!moved) return

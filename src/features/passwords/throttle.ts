@@ -95,7 +95,9 @@ export async function countFailure(
   { throttled: { key, most }, claim }: Try,
 ): Promise<{ failures: number; isLast: boolean }> {
   if (!settings.rateLimits) return { failures: 0, isLast: false }
-  if (claim && 'failures' in claim) return { failures: claim.failures, isLast: false }
+  // Else the name has changed under it.
+  const isCounted = claim && 'failures' in claim && claim.key === key
+  if (isCounted) return { failures: claim.failures, isLast: false }
   const failures = await addFailure(db, { key, now: clock.now(), below: most })
   return { failures: failures ?? most, isLast: failures === most }
 }
