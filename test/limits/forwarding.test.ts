@@ -88,8 +88,8 @@ onEachDatabase('behind a proxy', ({ start }) => {
     const from = (name: string) =>
       guess(server, name, { ip: '172.17.0.1', headers: { 'x-forwarded-for': nextAddress() } })
     const many: Reply[] = []
-    for (const round of times(10)) {
-      many.push(...(await Promise.all(times(20).map((n) => from(`nobody${20 * round + n}`)))))
+    for (const round of times(20)) {
+      many.push(...(await Promise.all(times(10).map((n) => from(`nobody${10 * round + n}`)))))
       // The limit of the whole server is another matter.
       server.clock.advance(SECOND)
     }
