@@ -25,6 +25,7 @@ export function createProgram(): Command {
   const program = new Command('postern')
     .description('A self-hosted authentication server: accounts, sessions and tokens.')
     .exitOverride()
+    .enablePositionalOptions()
     .configureOutput({ outputError: (text) => complain(toLine(text)) })
     .configureHelp({ styleTitle: (title) => styleText('bold', title, { validateStream: false }) })
     .addHelpText('after', EXAMPLES)
@@ -138,6 +139,8 @@ function addSecretCommands(program: Command): void {
 }
 
 function addVersion(command: Command): void {
-  command.version(VERSION, '-V, --version', 'print the version').helpOption('-h, --help', 'show this help')
+  // After a command -V may begin a name.
+  const flags = command.parent ? '--version' : '-V, --version'
+  command.version(VERSION, flags, 'print the version').helpOption('-h, --help', 'show this help')
   for (const child of command.commands) addVersion(child)
 }

@@ -57,7 +57,7 @@ function addList(users: Command): void {
     })
 }
 
-/** A command for one user. Names may begin with a dash. */
+/** A command for one user. Names may begin with a dash; `--help` and `--version` need a `--` before them. */
 const addNamed = (users: Command, verb: string): Command =>
   users.command(`${verb} <name>`).allowUnknownOption()
 

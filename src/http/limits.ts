@@ -40,7 +40,7 @@ export const LIMITS = {
   /** So that one address cannot use up an account's tries. */
   'login-address-account': limit(10, MINUTE, 'all nodes'),
   'login-account': limit(20, MINUTE, 'all nodes'),
-  /** Failed sign-ins: each try counts as one until it succeeds. */
+  /** Failed sign-ins: each try counts as one until it succeeds, or is refused before its password is looked at. */
   'failed-login-address': limit(100, HOUR, 'all nodes'),
   /** Different accounts that sign-ins failed for, however slowly. */
   'failed-accounts-address': limit(100, DAY, 'all nodes'),

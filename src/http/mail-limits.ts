@@ -20,7 +20,7 @@ export async function admitMail(
   try {
     await limits.take(limited, 'mail-address-account', [kind, address, emailKey(email)])
   } catch (error) {
-    // Who asks again and again for one account uses up no mails of others at the address.
+    // One after the other: who asks again and again for one account uses up no mails of others at the address.
     if (!hasOwnLimits) await limits.count(limited, 'mail-address', [address], -1)
     throw error
   }

@@ -255,12 +255,13 @@ describe('postern users: mistakes', () => {
       ['01a205be-bf62-7148-b184-e3be98f07059', 'users', 'disable'],
       ['eve', 'users', 'promote'],
       ['eve', 'users', 'demote'],
-      ['-bob', 'users', 'disable'],
+      ['-Vera', 'users', 'disable'],
+      ['--help', 'users', 'disable', '--'],
       ['-bob', 'users', 'enable'],
       ['-bob', 'users', 'unlock'],
       ['-bob', 'users', 'promote'],
       ['-bob', 'users', 'demote'],
-      ['-bob', 'sessions', 'end', '--user'],
+      ['-Vera', 'sessions', 'end', '--user'],
       ['eve', 'sessions', 'end', '--user'],
     ] as const) {
       const { code, stderr } = await runCli([...args, name], { env })

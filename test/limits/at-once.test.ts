@@ -79,12 +79,14 @@ onEachDatabase('200 at once', ({ share }) => {
       const ip = nextAddress()
       const email = (n: number) => `nobody${n}@example.com`
       for (const n of times(40)) await ask(server, email(n), ip)
-      for (const n of [31, 39]) {
+      const countOf = async (n: number) => {
+        let all = 0
         for (const kind of ['reset', 'sign-in', 'verify']) {
-          const count = await limits.count(requestFrom(), 'mail-address-account', [kind, ip, email(n)], 0)
-          assert.equal(count, 0, kind)
+          all += await limits.count(requestFrom(), 'mail-address-account', [kind, ip, email(n)], 0)
         }
+        return all
       }
+      assert.deepEqual(await Promise.all([0, 29, 30, 39].map(countOf)), [1, 1, 0, 0])
       const events = await listEvents(server, null)
       const reached = events.filter(({ type, ip: from }) => type === 'limit.reached' && from === ip)
       assert.deepEqual(
@@ -96,7 +98,10 @@ onEachDatabase('200 at once', ({ share }) => {
     it(`[V6.3.1] ${path}: who asks again and again for one account uses up nothing of others at the address`, async () => {
       const server = await startMailing()
       const ip = nextAddress()
-      for (const _ of times(40)) await ask(server, 'nobody@example.com', ip)
+      const one: Reply[] = []
+      for (const _ of times(40))
+        one.push(await ask(server, `again@${path.replaceAll('/', '')}.example.com`, ip))
+      assert.deepEqual(tally(one), { 202: 5, too_many_requests: 35 })
       for (const n of times(25)) assert.equal((await ask(server, `nobody${n}@example.com`, ip)).status, 202)
       assert.equal((await ask(server, 'another@example.com', ip)).status, 429)
     })

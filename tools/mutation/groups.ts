@@ -125,6 +125,7 @@ export const GROUPS: Readonly<Record<string, Readonly<Record<string, Part>>>> = 
         'test/limits/{failure-delays,given-back}.test.ts',
         'test/features/own-account-proof.test.ts',
         'test/email/owner-proof.test.ts',
+        'test/features/login-outcomes.test.ts',
         'test/limits/login.test.ts',
       ],
     },

@@ -4,12 +4,13 @@ import type { Db, User } from '../../database/tables.ts'
 import { type Failures, findFailures } from '../passwords/failure-queries.ts'
 import {
   accountKeys,
+  failureKeyOf,
   type Throttled,
   type Try,
   throttledDevices,
   throttledName,
 } from '../passwords/throttle.ts'
-import { lockUserRow } from '../users/email-queries.ts'
+import { holdNames } from '../users/email-queries.ts'
 import { findKnownDevice } from './devices.ts'
 
 /** What is known of who tries to sign in, before their password is looked at. */
@@ -61,9 +62,11 @@ export async function followName<Tried extends Try>(
   user: User | undefined,
 ): Promise<Tried> {
   const before = user ?? NOBODY
-  const after = await lockUserRow(trx, before.id)
-  const name = NAMES.find((name) => throttledName(context, before[name]).key === tried.throttled.key)
-  return after && name ? { ...tried, throttled: throttledName(context, after[name]) } : tried
+  const after = await holdNames(trx, before.id)
+  const { throttled } = tried
+  const name = NAMES.find((name) => failureKeyOf(context, before[name]) === throttled.key)
+  if (!after || !name) return tried
+  return { ...tried, throttled: { ...throttled, key: failureKeyOf(context, after[name]) } }
 }
 
 const NAMES = ['username_key', 'email_key'] as const

@@ -25,8 +25,12 @@ export const MOST_FAILURES_OF_A_NAME = 30
 export const MOST_FAILURES_OF_DEVICES = 20
 export const MOST_FAILED_REAUTHENTICATIONS = 20
 
-export const throttledName = ({ pseudonym }: Pick<Context, 'pseudonym'>, identifier: string): Throttled => ({
-  key: pseudonym('name', identifierKey(identifier)),
+/** @param name as it is compared */
+export const failureKeyOf = ({ pseudonym }: Pick<Context, 'pseudonym'>, name: string): string =>
+  pseudonym('name', name)
+
+export const throttledName = (context: Pick<Context, 'pseudonym'>, identifier: string): Throttled => ({
+  key: failureKeyOf(context, identifierKey(identifier)),
   most: MOST_FAILURES_OF_A_NAME,
 })
 
@@ -95,7 +99,7 @@ export async function countFailure(
   { throttled: { key, most }, claim }: Try,
 ): Promise<{ failures: number; isLast: boolean }> {
   if (!settings.rateLimits) return { failures: 0, isLast: false }
-  // Else the name has changed under it.
+  // Else the name has changed under it: what was carried along counts twice, rather than what was not for nothing.
   const isCounted = claim && 'failures' in claim && claim.key === key
   if (isCounted) return { failures: claim.failures, isLast: false }
   const failures = await addFailure(db, { key, now: clock.now(), below: most })
@@ -109,7 +113,7 @@ export const accountKeys = (
   context: Pick<Context, 'pseudonym'>,
   { id, username_key, email_key }: Account,
 ): string[] => [
-  ...[username_key, email_key].map((name) => context.pseudonym('name', name)),
+  ...[username_key, email_key].map((name) => failureKeyOf(context, name)),
   throttledDevices(context, id).key,
   throttledReauthentication(context, id).key,
 ]
@@ -129,19 +133,19 @@ export const forgetFailures = (
  * account has not proved to be its owner.
  */
 export const carryFailures = (
-  { pseudonym }: Pick<Context, 'pseudonym'>,
+  context: Pick<Context, 'pseudonym'>,
   db: Db,
   { from, to }: { from: string; to: string },
-): Promise<void> => moveFailures(db, { from: pseudonym('name', from), to: pseudonym('name', to) })
+): Promise<void> => moveFailures(db, { from: failureKeyOf(context, from), to: failureKeyOf(context, to) })
 
 /** Forgets guesses at names that nobody had until now: they were none at the password of who takes them. */
 export async function forgetGuesses(
-  { pseudonym }: Pick<Context, 'pseudonym'>,
+  context: Pick<Context, 'pseudonym'>,
   db: Db,
   names: readonly string[],
 ): Promise<void> {
   await deleteFailures(
     db,
-    names.map((name) => pseudonym('name', name)),
+    names.map((name) => failureKeyOf(context, name)),
   )
 }

@@ -30,7 +30,7 @@ export async function tryPassword(
   const [failures] = await findFailures(db, [throttled.key])
   const claim = await admitTry(context, throttled, failures)
   const matches = await passwords.verify(hash, password).catch(async (error) => {
-    if (claim) await Promise.allSettled([releaseTry(db, claim, clock.now())])
+    await Promise.allSettled([claim && releaseTry(db, claim, clock.now())])
     throw error
   })
   if (matches) {

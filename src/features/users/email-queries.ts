@@ -72,11 +72,17 @@ export function lockUserByEmail(db: Db, key: Key): Promise<User | undefined> {
   return db.selectFrom('users').selectAll().where('email_key', '=', key).forNoKeyUpdate().executeTakeFirst()
 }
 
+const NAMES = ['username_key', 'email_key'] as const
+
+/** Keeps a user from being renamed until the transaction ends, and holds up nothing else. */
+export function holdNames(db: Db, id: UserId): Promise<Pick<User, 'username_key' | 'email_key'> | undefined> {
+  return db.selectFrom('users').select(NAMES).where('id', '=', id).forKeyShare().executeTakeFirst()
+}
+
 /** Keeps others from changing a user until the transaction ends; gives the names that nobody else can take until then. */
 export function lockUserRow(
   db: Db,
   id: UserId,
 ): Promise<Pick<User, 'username_key' | 'email_key'> | undefined> {
-  const names = ['username_key', 'email_key'] as const
-  return db.selectFrom('users').select(names).where('id', '=', id).forNoKeyUpdate().executeTakeFirst()
+  return db.selectFrom('users').select(NAMES).where('id', '=', id).forNoKeyUpdate().executeTakeFirst()
 }
