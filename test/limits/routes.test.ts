@@ -12,6 +12,8 @@ import {
   requestFrom,
   retryAfter,
   signIn,
+  tally,
+  times,
   WRONG,
 } from '../support/guesses.ts'
 import { post } from '../support/mails.ts'
@@ -283,6 +285,15 @@ onEachDatabase('routes ask for their limits', ({ share }) => {
       await assertAsked(server, name, subject, () => register(server, email, ip))
     })
   }
+
+  it('registrations, refused ones too, count for nothing among the mails of their address', async () => {
+    const server = await startServer(STRICT)
+    const ip = nextAddress()
+    const replies: Reply[] = []
+    for (const _ of times(7)) replies.push(await register(server, 'again@example.org', ip))
+    assert.deepEqual(tally(replies), { 202: 5, too_many_requests: 2 })
+    assert.equal(await createLimits(server.context).count(requestFrom(), 'mail-address', [ip], 0), 0)
+  })
 
   it('[V6.3.1] POST /auth/verify-email asks for reauthentication-account where a registration waits for its password', async () => {
     const server = await startServer(STRICT)

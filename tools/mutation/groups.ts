@@ -141,7 +141,7 @@ export const GROUPS: Readonly<Record<string, Readonly<Record<string, Part>>>> = 
       tests: [
         'test/docs/limits.test.ts',
         'test/limits/{counting,table,given-back,captcha}.test.ts',
-        'test/limits/routes.test.ts',
+        'test/limits/{routes,at-once}.test.ts',
         'test/limits/login.test.ts',
       ],
     },
