@@ -74,6 +74,8 @@ export const GROUPS: Readonly<Record<string, Readonly<Record<string, Part>>>> = 
         'test/features/{sessions,me,login}.test.ts',
         'test/sessions/{storage,sign-in-races,races}.test.ts',
         'test/email/notices.test.ts',
+        'test/features/audit.test.ts',
+        'test/keys/unopened-keys.test.ts',
       ],
     },
   },
@@ -116,7 +118,11 @@ export const GROUPS: Readonly<Record<string, Readonly<Record<string, Part>>>> = 
     devices: {
       database: 'sqlite',
       mutate: ['src/features/auth/{devices,standing}.ts'],
-      tests: ['test/limits/{given-back,login,captcha}.test.ts', 'test/features/login.test.ts'],
+      tests: [
+        'test/features/login-outcomes.test.ts',
+        'test/limits/{given-back,login,captcha}.test.ts',
+        'test/features/login.test.ts',
+      ],
     },
     throttle: {
       database: 'sqlite',
