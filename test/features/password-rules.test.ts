@@ -33,12 +33,10 @@ onSharedServer('passwords', (server) => {
   }
 
   it('15 to 256 characters [V6.2.1, NIST63B-len15]', async () => {
-    for (const length of [0, 1, 7, 8, 14, 257, 1024, 1025]) await assertRefused('ß'.repeat(length))
+    const rule = /^must have 15 to 256 characters; several words .* are hard to guess and easy to remember$/
+    for (const length of [1, 7, 8, 14, 257, 1024]) assert.match(await assertRefused('ß'.repeat(length)), rule)
+    for (const length of [0, 1025]) await assertRefused('ß'.repeat(length))
     for (const length of [15, 256]) assertTokenPair(await register('ß'.repeat(length)))
-    assert.match(
-      await assertRefused('ß'.repeat(14)),
-      /^must have 15 to 256 characters; several words .* are hard to guess and easy to remember$/,
-    )
   })
 
   it('64 and 128 characters work, of several bytes too [V6.2.9, NIST63B-max64]', async () => {

@@ -28,7 +28,7 @@ export const EmailField = Type.String({
 })
 
 export const NewPasswordField = Type.String({
-  minLength: 8,
+  minLength: 1,
   maxLength: PASSWORD_FIELD_MAX,
   format: 'password',
   description: `15 to ${PASSWORD_MAX_LENGTH} characters unless PASSWORD_MIN_LENGTH says otherwise; any characters, no composition rules. Refused with the reason when attackers try it first: when it is common, known from a breach, or made of the names of the user or the service`,
