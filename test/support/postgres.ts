@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { chmod, chown, cp, lchown, mkdir, mkdtemp, open, readdir, readFile, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
@@ -235,15 +236,21 @@ async function readLogTail(log: string): Promise<string> {
   return text.trimEnd().split('\n').slice(-20).join('\n')
 }
 
+/** Below those that systems give to outgoing connections, which could take one before it is used; and none that `fetch` refuses. */
+const PORTS = [11_000, 32_768] as const
+
 /** A TCP port of 127.0.0.1 that nobody listens on now. */
 export async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
+  const port = randomInt(...PORTS)
+  const server = createServer().listen(port, '127.0.0.1')
+  const isFree = await once(server, 'listening').then(
+    () => true,
+    () => false,
+  )
+  if (!isFree) return findFreePort()
   server.close()
   await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('No free port.')
-  return address.port
+  return port
 }
 
 export type Guard = { watch(pid: number): void; release(): Promise<void> }

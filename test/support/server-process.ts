@@ -15,7 +15,6 @@ const READY_WITHIN_MS = 20_000
 const FAIL_WITHIN_MS = 20_000
 const STOP_WITHIN_MS = 15_000
 const LOGGED_WITHIN_MS = 10_000
-const PORTS_TRIED = 3
 
 export type Exit = { code: number | null; signal: NodeJS.Signals | null }
 export type LogLine = {
@@ -94,19 +93,13 @@ export async function startServerProcess(
   env: Env = {},
   options: ProcessOptions = {},
 ): Promise<ServerProcess> {
-  const isAnyPort = options.port === undefined && env.PORT === undefined
-  for (let attempt = 1; ; attempt += 1) {
-    const server = await spawnServer(env, options)
-    try {
-      await server.waitUntil(200, READY_WITHIN_MS)
-      return server
-    } catch (error) {
-      await server.kill()
-      // Somebody has taken it since it was found free.
-      const mayTryAnother =
-        isAnyPort && attempt < PORTS_TRIED && server.stderr().includes('the port is taken')
-      if (!mayTryAnother) throw error
-    }
+  const server = await spawnServer(env, options)
+  try {
+    await server.waitUntil(200, READY_WITHIN_MS)
+    return server
+  } catch (error) {
+    await server.kill()
+    throw error
   }
 }
 
