@@ -104,7 +104,7 @@ onEachDatabase('what comes of a sign-in', ({ start }) => {
       )
       assert.equal(problem?.code, 'invalid_credentials')
     }
-    const failuresOf = async (name: string) => {
+    const countAt = async (name: string) => {
       const [found] = await findFailures(context.db, [throttledName(context, name).key])
       return found?.failures
     }
@@ -113,12 +113,12 @@ onEachDatabase('what comes of a sign-in', ({ start }) => {
       return verify(...args)
     })
     await tryNow('ada', true)
-    assert.equal(await failuresOf('ada.2'), 1, 'one that took nothing')
+    assert.equal(await countAt('ada.2'), 1, 'one that took nothing')
     await tryNow('ada.2', false)
-    assert.equal(await failuresOf('ada.4'), 2, 'one that was counted in advance')
+    assert.equal(await countAt('ada.4'), 2, 'one that was counted in advance')
     restore()
     await tryNow(person.email, true)
-    assert.deepEqual([await failuresOf('ada.5'), await failuresOf(person.email)], [2, 1])
+    assert.deepEqual([await countAt('ada.5'), await countAt(person.email)], [2, 1])
   })
 
   it('a try that was counted in advance is given back whatever becomes of the other counters, and says what went wrong first', async () => {

@@ -165,7 +165,12 @@ onSharedServer('problems', (server) => {
   })
 
   it('422 names every invalid field by a JSON Pointer, and never its value', async () => {
-    const json = { username: 'x'.repeat(201), email: 'canary', password: 'canary'.repeat(200), 'a/b~c': 'canary' }
+    const json = {
+      username: 'x'.repeat(201),
+      email: 'canary',
+      password: 'canary'.repeat(200),
+      'a/b~c': 'canary',
+    }
     const reply = await post({ json }, `${API}/auth/register`)
     const pointers = ['/a~1b~0c', '/password', '/username']
     assertProblem(reply, { status: 422, code: 'validation_failed', pointers })

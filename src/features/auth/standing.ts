@@ -10,7 +10,7 @@ import {
   throttledDevices,
   throttledName,
 } from '../passwords/throttle.ts'
-import { holdNames } from '../users/email-queries.ts'
+import { holdNames, NAME_KEYS } from '../users/email-queries.ts'
 import { findKnownDevice } from './devices.ts'
 
 /** What is known of who tries to sign in, before their password is looked at. */
@@ -64,9 +64,7 @@ export async function followName<Tried extends Try>(
   const before = user ?? NOBODY
   const after = await holdNames(trx, before.id)
   const { throttled } = tried
-  const name = NAMES.find((name) => failureKeyOf(context, before[name]) === throttled.key)
+  const name = NAME_KEYS.find((name) => failureKeyOf(context, before[name]) === throttled.key)
   if (!after || !name) return tried
   return { ...tried, throttled: { ...throttled, key: failureKeyOf(context, after[name]) } }
 }
-
-const NAMES = ['username_key', 'email_key'] as const

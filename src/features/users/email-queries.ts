@@ -72,17 +72,16 @@ export function lockUserByEmail(db: Db, key: Key): Promise<User | undefined> {
   return db.selectFrom('users').selectAll().where('email_key', '=', key).forNoKeyUpdate().executeTakeFirst()
 }
 
-const NAMES = ['username_key', 'email_key'] as const
+/** What people sign in with, as it is compared. */
+export const NAME_KEYS = ['username_key', 'email_key'] as const
+type Names = Pick<User, (typeof NAME_KEYS)[number]>
 
 /** Keeps a user from being renamed until the transaction ends, and holds up nothing else. */
-export function holdNames(db: Db, id: UserId): Promise<Pick<User, 'username_key' | 'email_key'> | undefined> {
-  return db.selectFrom('users').select(NAMES).where('id', '=', id).forKeyShare().executeTakeFirst()
+export function holdNames(db: Db, id: UserId): Promise<Names | undefined> {
+  return db.selectFrom('users').select(NAME_KEYS).where('id', '=', id).forKeyShare().executeTakeFirst()
 }
 
 /** Keeps others from changing a user until the transaction ends; gives the names that nobody else can take until then. */
-export function lockUserRow(
-  db: Db,
-  id: UserId,
-): Promise<Pick<User, 'username_key' | 'email_key'> | undefined> {
-  return db.selectFrom('users').select(NAMES).where('id', '=', id).forNoKeyUpdate().executeTakeFirst()
+export function lockUserRow(db: Db, id: UserId): Promise<Names | undefined> {
+  return db.selectFrom('users').select(NAME_KEYS).where('id', '=', id).forNoKeyUpdate().executeTakeFirst()
 }
