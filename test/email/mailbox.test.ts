@@ -86,7 +86,7 @@ onEachDatabase('the mailbox of a developer', ({ start, share }) => {
     assert.deepEqual(body.mails[0], expected)
     const one = await server.call('GET', `${pathOf(server)}/${id}`, JSON_ONLY)
     assert.deepEqual([one.headers['content-type'], one.body], ['application/json; charset=utf-8', expected])
-    const deed = { at: 0, ip: '192.0.2.1', userAgent: 'x' }
+    const deed = { at: 0, ip: '192.0.2.1', userAgent: 'x', failures: 0 }
     const notice = await deliver(server, { kind: 'new_sign_in', username: 'ada', data: deed })
     const { url, code } = (await server.call('GET', `${pathOf(server)}/${notice.id}`, JSON_ONLY)).body
     assert.deepEqual([url, code], [null, null])

@@ -3,7 +3,7 @@ import { it } from 'node:test'
 import { HOUR } from '../../src/core/clock.ts'
 import { EMAIL_NOTICES } from '../../src/core/settings/email.ts'
 import { API, onEachDatabase, PASSWORD } from '../kit.ts'
-import { guess, startLimited } from '../support/guesses.ts'
+import { guess, startLimited, times } from '../support/guesses.ts'
 import { deliverOne, proofIn, registerVerified, startMailing } from '../support/mails.ts'
 import { shareMailServer } from '../support/smtp.ts'
 
@@ -120,11 +120,30 @@ onEachDatabase('notices', ({ start }) => {
     assert.match(mail.html ?? '', /lang="de"/)
   })
 
+  it('[V6.3.5] a sign-in after ten failures in a row is told, wherever it comes from; later ones are not', async () => {
+    const mailing = await startWithAda()
+    const { server } = mailing
+    const failAndSignIn = async (failures: number) => {
+      for (const time of times(failures)) {
+        await guess(server, 'ada', { ip: `192.0.2.${time}` })
+        server.clock.advance(HOUR)
+      }
+      await server.login(credentials)
+      return (await mailing.deliver()).map(({ subject, text }) => `${subject}\n${text}`)
+    }
+    assert.deepEqual(await failAndSignIn(9), [])
+    const [failed, signedIn, ...others] = await failAndSignIn(12)
+    assert.match(failed ?? '', /failed/i)
+    assert.match(signedIn ?? '', /^New sign-in.*signed in to after 12 failed attempts in a row\./s)
+    assert.deepEqual(others, [])
+    assert.deepEqual(await failAndSignIn(0), [])
+  })
+
   /** Does all that somebody is told of; the subjects of what they were sent. */
   const doAll = async (notices: string) => {
     const mailing = await startWithAda({ EMAIL_NOTICES: notices })
     const { server, ada } = mailing
-    let token = ada.tokens.access_token
+    const token = ada.tokens.access_token
     await server.context.db.updateTable('users').set({ email_verified_at: 1 }).execute()
     const change = async (json: object) => {
       const reply = await server.call('PATCH', `${API}/users/me`, { json, token })
@@ -133,17 +152,16 @@ onEachDatabase('notices', ({ start }) => {
     await server.login(credentials, elsewhere)
     await change({ username: 'lovelace' })
     await change({ password: NEW_PASSWORD, current_password: PASSWORD })
-    for (let time = 0; time < 12; time += 1) {
-      await guess(server, 'lovelace', { ip: `192.0.2.${time}` })
-      server.clock.advance(HOUR)
-    }
-    token = (await server.login({ username: 'lovelace', password: NEW_PASSWORD }, elsewhere)).access_token
     await change({ email: 'ada@example.org', current_password: NEW_PASSWORD })
     const all = await mailing.deliver()
     const { token: proof } = proofIn(all.at(-1) ?? assert.fail('no mail'))
     await server.call('POST', `${API}/auth/verify-email`, { json: { token: proof, password: NEW_PASSWORD } })
     const refresh = ada.tokens.refresh_token ?? ''
     for (let time = 0; time < 3; time += 1) await server.refresh(refresh, { ip: `203.0.113.${time}` })
+    for (const time of times(10)) {
+      await guess(server, 'lovelace', { ip: `192.0.2.${time}` })
+      server.clock.advance(HOUR)
+    }
     return [...all, ...(await mailing.deliver())].map(({ subject }) => subject)
   }
 

@@ -25,7 +25,8 @@ export type MailData = {
   /** The change was undone: `url` and `code` set a new password. */
   email_restored: Proof
   sign_in: Proof & Deed
-  new_sign_in: Deed
+  /** `failures` are those in a row before it, 0 when they are too few to tell of. */
+  new_sign_in: Deed & { failures: number }
   password_changed: Deed
   username_changed: Deed
   /** A refresh token was used that had been used before. */
