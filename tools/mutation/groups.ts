@@ -65,6 +65,7 @@ export const GROUPS: Readonly<Record<string, Readonly<Record<string, Part>>>> = 
         'test/features/{logout,logout-ended,sessions,audit,admin,own-account}.test.ts',
         'test/revocation/feed.test.ts',
         'test/sessions/{sign-in-races,storage,chain,races}.test.ts',
+        'test/keys/rotation.test.ts',
       ],
     },
     living: {
