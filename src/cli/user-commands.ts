@@ -7,10 +7,13 @@ import { isInteractive } from './prompt.ts'
 export function addUserCommands(program: Command): void {
   const users = program
     .command('users')
-    .description('create, list, disable, enable, unlock, promote, demote and import users')
+    .description(
+      'create, list, disable, enable, unlock, promote, demote and import users, and remove passwords',
+    )
   addCreate(users)
   addList(users)
   addSetActive(users)
+  addRemovePassword(users)
   addSetSuperuser(users)
   addImport(users)
 }
@@ -74,6 +77,23 @@ function addSetActive(users: Command): void {
     .description('forget the failed sign-ins of a user who has to wait because of them')
     .addHelpText('after', '\nExamples:\n  $ postern users unlock ada')
     .action(async (name: string) => (await import('./commands/users-unlock.ts')).unlock(name))
+}
+
+const REMOVE_PASSWORD_HELP = `
+For one that has leaked. They set a new one as if they had forgotten it, by mail to the address of the account; nobody but you
+tells them.
+
+Examples:
+  $ postern users remove-password ada`
+
+function addRemovePassword(users: Command): void {
+  addNamed(users, 'remove-password')
+    .description('let a password open nothing any more, and end the sessions of its user')
+    .addHelpText('after', REMOVE_PASSWORD_HELP)
+    .action(async (name: string) => {
+      const { removePassword } = await import('./commands/users-remove-password.ts')
+      await removePassword(name)
+    })
 }
 
 const DEMOTE_HELP = `

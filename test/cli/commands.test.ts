@@ -259,6 +259,7 @@ describe('postern users: mistakes', () => {
       ['--help', 'users', 'disable', '--'],
       ['-bob', 'users', 'enable'],
       ['-bob', 'users', 'unlock'],
+      ['-bob', 'users', 'remove-password'],
       ['-bob', 'users', 'promote'],
       ['-bob', 'users', 'demote'],
       ['-Vera', 'sessions', 'end', '--user'],

@@ -25,6 +25,7 @@ const COMMANDS = [
   ['users', 'promote'],
   ['users', 'demote'],
   ['users', 'unlock'],
+  ['users', 'remove-password'],
   ['users', 'import'],
   ['sessions'],
   ['sessions', 'end'],

@@ -1,5 +1,7 @@
-import type { Context } from '../../context.ts'
 import { Problem } from '../../core/problems.ts'
+import type { Settings } from '../../core/settings.ts'
+
+type Mailing = { settings: Pick<Settings, 'email'> }
 
 /**
  * Counts a mail to an address, before it is queued.
@@ -8,10 +10,9 @@ import { Problem } from '../../core/problems.ts'
 export type AdmitMail = (email: string) => Promise<void>
 
 /** Whether mails leave at all. */
-export const canMail = ({ settings }: Pick<Context, 'settings'>): boolean =>
-  settings.email.transport.kind !== 'none'
+export const canMail = ({ settings }: Mailing): boolean => settings.email.transport.kind !== 'none'
 
 /** @throws Problem `email_unavailable` */
-export function requireMail(context: Pick<Context, 'settings'>): void {
+export function requireMail(context: Mailing): void {
   if (!canMail(context)) throw new Problem('email_unavailable')
 }

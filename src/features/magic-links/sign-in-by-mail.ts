@@ -118,10 +118,10 @@ async function shutOutOthers(context: Context, trx: Db, user: User, caller: Call
   const { id: userId } = user
   const now = context.clock.now()
   await recordEvent(trx, now, { type: 'user.email_verified', userId, caller })
-  await removePassword(trx, userId)
+  const hadPassword = await removePassword(trx, userId)
   await endUserSessions(context, trx, { userId, reason: 'email_verified', caller })
   await deleteEmailTokens(trx, userId, ['change_email', 'reset_password'])
-  if (user.password_hash === null) return
+  if (!hadPassword) return
   await recordEvent(trx, now, { type: 'user.password_removed', userId, caller })
   const data = deedOf(context, caller)
   await mailTo(context, trx, user, { kind: 'password_changed', data }, caller)

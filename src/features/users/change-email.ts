@@ -104,8 +104,7 @@ export async function undoEmailChange(context: Context, link: string, caller: Ca
       const before = await findUser(trx, token.owner)
       const user = await replaceEmail(trx, { id: token.owner, email, key, now })
       if (!user) throw new Problem('email_token_invalid')
-      await removePassword(trx, user.id)
-      if (before?.password_hash) {
+      if (await removePassword(trx, user.id)) {
         await recordEvent(trx, now, { type: 'user.password_removed', userId: user.id, caller })
       }
       await endUserSessions(context, trx, { userId: user.id, reason: 'email_change_undone', caller })

@@ -62,9 +62,16 @@ export function resetPasswordHash(
     .executeTakeFirst()
 }
 
-/** Takes the password away: nobody signs in with it, until a new one is set. */
-export async function removePassword(db: Db, id: UserId): Promise<void> {
-  await db.updateTable('users').set({ password_hash: null, bcrypt_cost: null }).where('id', '=', id).execute()
+/** Takes the password away: nobody signs in with it, until a new one is set. False when there was none. */
+export async function removePassword(db: Db, id: UserId): Promise<boolean> {
+  const removed = await db
+    .updateTable('users')
+    .set({ password_hash: null, bcrypt_cost: null })
+    .where('id', '=', id)
+    .where('password_hash', 'is not', null)
+    .returning('id')
+    .executeTakeFirst()
+  return removed !== undefined
 }
 
 /** Who has an address; keeps others from changing or deleting them until the transaction ends. */
