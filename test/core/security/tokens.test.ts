@@ -117,6 +117,23 @@ test('the same refresh claims give the same token byte for byte, in whatever ord
   assert.deepEqual(again.verifyRefresh(token), refreshClaims())
 })
 
+test('where no key can sign, tokens can be asked before anything is written, and refuse for now', () => {
+  const verifying = createKeyring({
+    algorithm: undefined,
+    secretKey: SECRET_KEY,
+    signingKeys: es256.signingKeys,
+  })
+  const keyrings = [es256.keyring, verifying]
+  const [signing, refusing] = keyrings.map((keyring) => countedTokens(keyring).tokens)
+  assert.equal(signing?.requireSigner(), undefined)
+  assert.throws(() => refusing?.requireSigner(), {
+    code: 'server_busy',
+    context: { reason: 'no key can sign' },
+  })
+  const token = es256.tokens.signAccess(accessClaims())
+  assert.deepEqual(refusing?.verifyAccess(token), accessClaims())
+})
+
 test('the payload says exactly the claims, in a fixed order', () => {
   const withMore = { ...accessClaims(), email: 'someone@example.org' }
   assert.equal(decode(split(es256.tokens.signAccess(withMore)).payload), JSON.stringify(accessClaims()))
