@@ -114,6 +114,15 @@ onSharedServer(
       }
     })
 
+    it('where no cookie is given, pages of any origin may register and sign in', async () => {
+      const json = { username: 'anywhere', email: 'anywhere@example.com', password: PASSWORD }
+      const registered = await call('register', { json, origin: 'https://evil.example' })
+      assert.equal(registered.status, 200, registered.text)
+      const signedIn = await call('login', { form: json, origin: 'https://evil.example' })
+      assert.equal(signedIn.status, 200, signedIn.text)
+      for (const { headers } of [registered, signedIn]) assert.equal(headers['set-cookie'], undefined)
+    })
+
     it('[V7.2.4] a sign-in or a registration by cookie ends the session that the browser had, and no other', async () => {
       const { username, tokens: elsewhere } = await server().register()
       const form = { username, password: PASSWORD }

@@ -109,6 +109,7 @@ export const GROUPS: Readonly<Record<string, Readonly<Record<string, Part>>>> = 
         'test/features/{login,register,refresh,logout,logout-cookie,cookies}.test.ts',
         'test/limits/{login,captcha}.test.ts',
         'test/email/{verify,reset-password}.test.ts',
+        'test/limits/routes.test.ts',
       ],
     },
     login: {
