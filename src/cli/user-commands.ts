@@ -80,8 +80,8 @@ function addSetActive(users: Command): void {
 }
 
 const REMOVE_PASSWORD_HELP = `
-For one that has leaked. They set a new one as if they had forgotten it, by mail to the address of the account; nobody but you
-tells them.
+For one that has leaked. They set a new one as if they had forgotten it, by mail to the address of the account: look first
+whether it is theirs, and else disable them. Nobody but you tells them.
 
 Examples:
   $ postern users remove-password ada`

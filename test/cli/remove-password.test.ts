@@ -12,7 +12,7 @@ const NEW_PASSWORD = 'another horse battery staple'
 onEachDatabase('postern users remove-password', ({ start }) => {
   const mails = shareMailServer()
 
-  it('[NIST63B-norotate] after a leak the password opens nothing, until another is set by mail; and every session ends', async () => {
+  it('[V6.4.6] [NIST63B-norotate] after a leak the password opens nothing, until another is set by mail; and every session ends', async () => {
     const mailing = await startMailing(start, mails())
     const { server } = mailing
     const env = {
@@ -25,9 +25,11 @@ onEachDatabase('postern users remove-password', ({ start }) => {
     const { id } = (await server.me(ada.tokens.access_token)).body
     // A thief who knows the password asks for another address, and would confirm it with the password.
     const json = { email: 'thief@example.com', current_password: PASSWORD }
-    const asked = await server.call('PATCH', `${API}/users/me`, { json, token: ada.tokens.access_token })
-    assert.equal(asked.status, 200, asked.text)
+    const changed = await server.call('PATCH', `${API}/users/me`, { json, token: ada.tokens.access_token })
+    assert.equal(changed.status, 200, changed.text)
     const change = proofIn(await deliverOne(mailing, json.email))
+    await post(server, '/auth/forgot-password', { email: ada.email })
+    const asked = proofIn(await deliverOne(mailing, ada.email))
 
     const removed = await runCli(['users', 'remove-password', 'ADA'], { env })
     const told = `Removed the password, and ended all sessions of, ada (${ada.email}): a new one is set by mail.\n`
@@ -41,10 +43,13 @@ onEachDatabase('postern users remove-password', ({ start }) => {
       challenge: 'Bearer realm="postern"',
     })
     const late = await post(server, '/auth/verify-email', { token: change.token, password: PASSWORD })
-    assert.equal(late.status, 400, late.text)
+    assertProblem(late, { status: 400, code: 'email_token_invalid' })
+    const stolen = { token: asked.token, new_password: NEW_PASSWORD }
+    const tooLate = await post(server, '/auth/reset-password', stolen)
+    assertProblem(tooLate, { status: 400, code: 'email_token_invalid' })
 
     const again = await runCli(['users', 'remove-password', ada.email], { env })
-    assert.deepEqual([again.code, again.stderr], [0, `ada (${ada.email}) has no password already.\n`])
+    assert.deepEqual([again.code, again.stderr], [0, `ada (${ada.email}) has no password.\n`])
     const events = (await listEvents(server, id)).filter(({ actor }) => actor === 'operator')
     assert.deepEqual(events.map(({ type }) => type).sort(), ['session.ended', 'user.password_removed'])
 

@@ -3,7 +3,7 @@ import { it } from 'node:test'
 import { HOUR } from '../../src/core/clock.ts'
 import { EMAIL_NOTICES } from '../../src/core/settings/email.ts'
 import { API, onEachDatabase, PASSWORD } from '../kit.ts'
-import { guess, startLimited, times } from '../support/guesses.ts'
+import { deviceTokenOf, guess, startLimited, times } from '../support/guesses.ts'
 import { deliverOne, proofIn, registerVerified, startMailing } from '../support/mails.ts'
 import { shareMailServer } from '../support/smtp.ts'
 
@@ -140,6 +140,26 @@ onEachDatabase('notices', ({ start }) => {
     assert.match(signedIn ?? '', /^New sign-in.*signed in to after 10 failed attempts in a row\./s)
     assert.deepEqual(others, [])
     assert.deepEqual(await failAndSignIn(0), [])
+  })
+
+  it('[V6.3.5] failures by either name and on a known device count together for it', async () => {
+    const mailing = await startWithAda()
+    const { server, ada } = mailing
+    const device_token = deviceTokenOf(ada.tokens)
+    const wrong = { password: NEW_PASSWORD }
+    for (const time of times(4)) {
+      const from = { ip: `192.0.2.${time}` }
+      for (const form of [
+        { ...wrong, username: 'ada' },
+        { ...wrong, username: ada.email },
+        { ...wrong, username: 'ada', device_token },
+      ])
+        await server.call('POST', `${API}/auth/login`, { form, ...from })
+      server.clock.advance(HOUR)
+    }
+    await server.login(credentials)
+    const mail = await deliverOne(mailing, ada.email)
+    assert.ok(mail.text?.includes('after 12 failed attempts in a row'), mail.text ?? '')
   })
 
   /** Does all that somebody is told of; the subjects of what they were sent. */

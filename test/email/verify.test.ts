@@ -380,7 +380,8 @@ onEachDatabase('verifying an address', ({ start }) => {
       assertProblem(reply, { status: 403, code: 'email_not_verified' })
       server.clock.advance(MINUTE)
     }
-    await post(server, '/auth/verify-email/resend', { email }, { ip: nextAddress() })
+    const resent = await post(server, '/auth/verify-email/resend', { email }, { ip: nextAddress() })
+    assertProblem(resent, { status: 429, code: 'too_many_requests' })
     assert.equal((await deliver()).length, 20)
   })
 

@@ -18,7 +18,7 @@ export async function removePassword(name: string): Promise<void> {
     say(
       hadPassword
         ? `Removed the password, and ended all sessions of, ${describeUser(user)}: a new one is set by mail.`
-        : `${describeUser(user)} has no password already.`,
+        : `${describeUser(user)} has no password.`,
     )
   })
 }

@@ -208,7 +208,7 @@ async function askToVerify(context: Context, user: User, { caller, admitMail }: 
 async function beginSession(
   context: Context,
   { password, caller }: SignIn,
-  { endedBySuccess, device, failures: before, claim }: Admitted,
+  { endedBySuccess, allFailures, device, claim }: Admitted,
   user: Verified,
 ): Promise<Session | undefined> {
   const { db, clock, passwords } = context
@@ -231,17 +231,20 @@ async function beginSession(
     const detail = { method: 'password' }
     const event = { type: 'user.signed_in', userId, sessionId: session.id, caller, detail } as const
     await recordEvent(trx, clock.now(), event)
-    const failures = before && before.failures >= TOLD_FAILURES ? before.failures : 0
-    if (!isKnown || failures > 0) await tellOfSignIn(context, trx, user, { caller, failures })
+    const failures = allFailures >= TOLD_FAILURES ? allFailures : 0
+    if (!isKnown || failures > 0) await tellOfSignIn(context, trx, user, failures, caller)
     return session
   })
 }
 
-type Unusual = { caller: Caller; failures: number }
-
-/** Of one from where this user has not signed in before, or after failures that they were told of. */
-async function tellOfSignIn(context: Context, trx: Db, user: User, unusual: Unusual): Promise<void> {
-  const { caller, failures } = unusual
+/** Of one from where this user has not signed in before, or after many failures. */
+async function tellOfSignIn(
+  context: Context,
+  trx: Db,
+  user: User,
+  failures: number,
+  caller: Caller,
+): Promise<void> {
   const data = { ...deedOf(context, caller), failures }
   await mailTo(context, trx, user, { kind: 'new_sign_in', data }, caller)
 }

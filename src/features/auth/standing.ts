@@ -20,8 +20,10 @@ export type Standing = {
   throttled: Throttled
   /** Those in a row so far. */
   failures: Failures | undefined
-  /** All failures of the account, which a success ends. */
+  /** All failures of the account, by its names and its devices, which a success ends. */
   endedBySuccess: string[]
+  /** How many those are. */
+  allFailures: number
 }
 
 /** Takes the place of a user where there is none, so that it takes the same time. */
@@ -36,7 +38,7 @@ export async function findStanding(
   const name = throttledName(context, identifier)
   const device = findKnownDevice(context, deviceToken, user?.id)
   if (!context.settings.rateLimits) {
-    return { device, throttled: name, failures: undefined, endedBySuccess: [] }
+    return { device, throttled: name, failures: undefined, endedBySuccess: [], allFailures: 0 }
   }
   const devices = device && throttledDevices(context, device.sub)
   const rows = await findFailures(context.db, [name.key, ...accountKeys(context, user ?? NOBODY)])
@@ -48,6 +50,7 @@ export async function findStanding(
     throttled,
     failures: failuresOf(throttled),
     endedBySuccess: rows.map(({ key }) => key),
+    allFailures: rows.reduce((sum, { failures }) => sum + failures, 0),
   }
 }
 

@@ -55,7 +55,7 @@ export function describeMail({ brand }: Templates, mail: Mail, catalogue: Catalo
   const values = {
     project: isolate(catalogue, brand.project_name),
     name: isolate(catalogue, unlinked(mail.username, MAX_NAME)),
-    failures: 'failures' in data ? data.failures : 0,
+    ...('failures' in data && { failures: data.failures }),
   }
   const say = (key: string) => catalogue.format(`mail.${kind}.${key}`, values)
   const common = (key: string) => catalogue.format(`common.${key}`, values)
