@@ -208,7 +208,7 @@ async function askToVerify(context: Context, user: User, { caller, admitMail }: 
 async function beginSession(
   context: Context,
   { password, caller }: SignIn,
-  { endedBySuccess, allFailures, device, claim }: Admitted,
+  { endedBySuccess, device, claim }: Admitted,
   user: Verified,
 ): Promise<Session | undefined> {
   const { db, clock, passwords } = context
@@ -226,12 +226,13 @@ async function beginSession(
       caller,
     })
     if (!session) return undefined
-    const ended = claim ? [claim.key, ...endedBySuccess] : endedBySuccess
+    const ended = [...(claim ? [claim] : []), ...endedBySuccess].map(({ key }) => key)
     if (ended.length > 0) await deleteFailures(trx, ended)
     const detail = { method: 'password' }
     const event = { type: 'user.signed_in', userId, sessionId: session.id, caller, detail } as const
     await recordEvent(trx, clock.now(), event)
-    const failures = allFailures >= TOLD_FAILURES ? allFailures : 0
+    const all = endedBySuccess.reduce((sum, { failures }) => sum + failures, 0)
+    const failures = all >= TOLD_FAILURES ? all : 0
     if (!isKnown || failures > 0) await tellOfSignIn(context, trx, user, failures, caller)
     return session
   })

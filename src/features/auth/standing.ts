@@ -21,9 +21,7 @@ export type Standing = {
   /** Those in a row so far. */
   failures: Failures | undefined
   /** All failures of the account, by its names and its devices, which a success ends. */
-  endedBySuccess: string[]
-  /** How many those are. */
-  allFailures: number
+  endedBySuccess: Failures[]
 }
 
 /** Takes the place of a user where there is none, so that it takes the same time. */
@@ -38,7 +36,7 @@ export async function findStanding(
   const name = throttledName(context, identifier)
   const device = findKnownDevice(context, deviceToken, user?.id)
   if (!context.settings.rateLimits) {
-    return { device, throttled: name, failures: undefined, endedBySuccess: [], allFailures: 0 }
+    return { device, throttled: name, failures: undefined, endedBySuccess: [] }
   }
   const devices = device && throttledDevices(context, device.sub)
   const rows = await findFailures(context.db, [name.key, ...accountKeys(context, user ?? NOBODY)])
@@ -49,8 +47,7 @@ export async function findStanding(
     device: isKnown ? device : undefined,
     throttled,
     failures: failuresOf(throttled),
-    endedBySuccess: rows.map(({ key }) => key),
-    allFailures: rows.reduce((sum, { failures }) => sum + failures, 0),
+    endedBySuccess: rows,
   }
 }
 
