@@ -80,6 +80,9 @@ export async function consumeEmailToken(db: Db, id: string, now: Timestamp): Pro
   return row !== undefined
 }
 
+/** Of a user; the ways back to old addresses stay, whatever else ends. */
+export const ALL_BUT_UNDO = ['verify_email', 'change_email', 'reset_password', 'sign_in'] as const
+
 /** Ends what was sent to a user and not used, of these kinds. */
 export async function deleteEmailTokens(db: Db, userId: string, kinds: readonly string[]): Promise<void> {
   await db.deleteFrom('email_tokens').where('user_id', '=', userId).where('kind', 'in', kinds).execute()

@@ -1,7 +1,7 @@
 import type { Context } from '../../context.ts'
 import type { UserId } from '../../core/ids.ts'
 import { recordEvent } from '../audit/events.ts'
-import { deleteEmailTokens } from '../email-tokens/queries.ts'
+import { ALL_BUT_UNDO, deleteEmailTokens } from '../email-tokens/queries.ts'
 import { endUserSessions } from '../sessions/end-sessions.ts'
 import { removePassword } from '../users/email-queries.ts'
 
@@ -17,7 +17,7 @@ export function removePasswordForOperator(
     if (!(await removePassword(trx, userId))) return false
     await recordEvent(trx, context.clock.now(), { type: 'user.password_removed', userId })
     await endUserSessions(context, trx, { userId, reason: 'ended_by_operator' })
-    await deleteEmailTokens(trx, userId, ['verify_email', 'change_email', 'reset_password', 'sign_in'])
+    await deleteEmailTokens(trx, userId, ALL_BUT_UNDO)
     return true
   })
 }

@@ -6,7 +6,7 @@ import type { Db, User } from '../../database/tables.ts'
 import { recordEvent } from '../audit/events.ts'
 import { linkTo } from '../email/links.ts'
 import { deedOf, isTurnedOff, mailTo, proofOf } from '../email/mail-to.ts'
-import { deleteEmailTokens, deleteLaterUndos } from '../email-tokens/queries.ts'
+import { ALL_BUT_UNDO, deleteEmailTokens, deleteLaterUndos } from '../email-tokens/queries.ts'
 import {
   issueEmailToken,
   type OwnedToken,
@@ -108,7 +108,7 @@ export async function undoEmailChange(context: Context, link: string, caller: Ca
         await recordEvent(trx, now, { type: 'user.password_removed', userId: user.id, caller })
       }
       await endUserSessions(context, trx, { userId: user.id, reason: 'email_change_undone', caller })
-      await deleteEmailTokens(trx, user.id, ['verify_email', 'change_email', 'reset_password', 'sign_in'])
+      await deleteEmailTokens(trx, user.id, ALL_BUT_UNDO)
       await deleteLaterUndos(trx, token)
       await forgetFailures(context, trx, user)
       await recordEvent(trx, now, { type: 'user.email_change_undone', userId: user.id, caller })

@@ -1,7 +1,7 @@
 import type { Context } from '../../context.ts'
 import type { UserId } from '../../core/ids.ts'
 import { recordEvent } from '../audit/events.ts'
-import { deleteEmailTokens } from '../email-tokens/queries.ts'
+import { ALL_BUT_UNDO, deleteEmailTokens } from '../email-tokens/queries.ts'
 import { endUserSessions } from '../sessions/end-sessions.ts'
 import { setUserFlag } from './queries.ts'
 
@@ -12,7 +12,7 @@ export function disableUser(context: Pick<Context, 'db' | 'clock'>, userId: User
     if (!(await setUserFlag(trx, userId, ['is_active', false], now))) return false
     await recordEvent(trx, now, { type: 'user.disabled', userId })
     await endUserSessions(context, trx, { userId, reason: 'user_disabled' })
-    await deleteEmailTokens(trx, userId, ['verify_email', 'change_email', 'reset_password', 'sign_in'])
+    await deleteEmailTokens(trx, userId, ALL_BUT_UNDO)
     return true
   })
 }
