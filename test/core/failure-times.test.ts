@@ -33,8 +33,17 @@ describe('failure times', () => {
   })
 
   it('no failure waits for others longer than the queue may be', () => {
-    const { waits } = createObserved(1, 500)
-    assert.equal(Math.max(...waits(1000)), 500 + ANSWER_MS)
+    const { waits } = createObserved(1, 5000)
+    assert.equal(Math.max(...waits(1000)), 5000 + ANSWER_MS)
+  })
+
+  it('however slow the machine, ten at once queue as bcrypt would', () => {
+    const { waits } = createObserved(2, 500)
+    assert.deepEqual(
+      waits(10),
+      [1, 1, 2, 2, 3, 3, 4, 4, 5, 5].map((turns) => turns * ANSWER_MS),
+    )
+    assert.equal(Math.max(...waits(1000)), 6 * ANSWER_MS)
   })
 
   it('follows slower hashes at once, and faster ones slowly', () => {

@@ -14,11 +14,13 @@ const MAX_RISE = 1.25
  * for failures on bcrypt hashes, which move it, and for those in between, which do not.
  */
 const FALL = 0.005
+/** As many as the limits let through at once for one account, by both of its names: these always queue as bcrypt would. */
+const MOST_AT_ONCE = 10
 
 /**
  * When failed sign-ins are answered while bcrypt hashes remain: as if each had kept one of `concurrency` threads
  * busy for as long as the slowest scheme does, so that not even many at once show which of them did.
- * @param maxQueueMs how long a failure waits for others at most
+ * @param maxQueueMs how long a failure waits for others at most, unless those of one account alone take longer
  */
 export function createFailureTimes(concurrency: number, maxQueueMs: number): FailureTimes {
   const laneFreeAt = new Array<number>(concurrency).fill(0)
@@ -31,10 +33,11 @@ export function createFailureTimes(concurrency: number, maxQueueMs: number): Fai
       else bcryptMsPerRound = follow(bcryptMsPerRound, ms / 2 ** cost)
     },
     answerAt(startedAt, slowestBcryptCost) {
+      const answerMs = Math.max(argon2Ms, bcryptMsPerRound * 2 ** slowestBcryptCost) * MARGIN
+      const longestMs = Math.max(maxQueueMs, (MOST_AT_ONCE / concurrency) * answerMs)
       const freeAt = Math.min(...laneFreeAt)
-      const turnAt = Math.min(Math.max(startedAt, freeAt), startedAt + maxQueueMs)
-      const slowestMs = Math.max(argon2Ms, bcryptMsPerRound * 2 ** slowestBcryptCost)
-      const answerAt = turnAt + slowestMs * MARGIN
+      const turnAt = Math.min(Math.max(startedAt, freeAt), startedAt + longestMs)
+      const answerAt = turnAt + answerMs
       laneFreeAt[laneFreeAt.indexOf(freeAt)] = answerAt
       return answerAt
     },
