@@ -22,6 +22,7 @@ export const MAIL_KINDS = [
   'confirm_new_email',
   'email_changed',
   'email_change_undone',
+  'email_changed_back',
   'email_restored',
   'sign_in',
   'new_sign_in',

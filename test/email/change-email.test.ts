@@ -8,7 +8,7 @@ import { endUserSessions } from '../../src/features/sessions/end-sessions.ts'
 import { disableUser } from '../../src/features/users/set-active.ts'
 import { API, onEachDatabase, PASSWORD, type Reply, type TestServer } from '../kit.ts'
 import { guess, startLimited } from '../support/guesses.ts'
-import { deliverOne, post, proofIn, registerVerified, startMailing } from '../support/mails.ts'
+import { deliverOne, type Mailing, post, proofIn, registerVerified, startMailing } from '../support/mails.ts'
 import { assertProblem, INVALID_CREDENTIALS } from '../support/replies.ts'
 import { type ReceivedMail, shareMailServer } from '../support/smtp.ts'
 
@@ -26,6 +26,13 @@ onEachDatabase('a change of address', ({ start }) => {
     server.call('PATCH', `${API}/users/me`, { json: { email }, token })
   const confirmBy = (server: TestServer, token: string) =>
     post(server, '/auth/verify-email', { token, password: PASSWORD })
+  /** Changes the address and confirms it; gives the mail to the old one. */
+  const moveTo = async (mailing: Mailing, token: string, address: string) => {
+    await change(mailing.server, token, address)
+    const confirm = proofIn(await deliverOne(mailing, address))
+    assert.equal((await confirmBy(mailing.server, confirm.token)).status, 200)
+    return deliverOne(mailing)
+  }
   const emailOf = async (server: TestServer) =>
     (
       await server.context.db
@@ -90,20 +97,44 @@ onEachDatabase('a change of address', ({ start }) => {
   it('a thief who changes it twice does not shake the owner off, nor come back by the second way', async () => {
     const mailing = await startWithAda()
     const { server, ada, token } = mailing
-    const moveTo = async (address: string) => {
-      await change(server, token, address)
-      const confirm = proofIn(await deliverOne(mailing, address))
-      assert.equal((await confirmBy(server, confirm.token)).status, 200)
-      return proofIn(await deliverOne(mailing))
-    }
-    const owners = await moveTo('thief@example.org')
-    const thiefs = await moveTo('thief@example.net')
+    const owners = proofIn(await moveTo(mailing, token, 'thief@example.org'))
+    const thiefs = proofIn(await moveTo(mailing, token, 'thief@example.net'))
     assert.equal((await post(server, '/auth/undo-email-change', { token: owners.token })).status, 204)
     assert.equal(await emailOf(server), ada.email)
     assertProblem(await post(server, '/auth/undo-email-change', { token: thiefs.token }), {
       status: 400,
       code: 'email_token_invalid',
     })
+  })
+
+  it('a thief keeps no way back either when the address is changed back instead of undone', async () => {
+    const mailing = await startWithAda()
+    const { server, ada, token } = mailing
+    const owners = proofIn(await moveTo(mailing, token, 'thief@example.org'))
+    const thiefs = proofIn(await moveTo(mailing, token, 'thief@example.net'))
+    const told = await moveTo(mailing, token, ada.email)
+    assert.deepEqual(told.envelopeTo, ['thief@example.net'])
+    assert.match(told.subject ?? '', /was changed back/)
+    // Nothing of who did it, and nothing to undo it with.
+    assert.ok(!/127\.0\.0\.1|https?:/.test(told.text ?? ''), told.text ?? '')
+    assertProblem(await post(server, '/auth/undo-email-change', { token: thiefs.token }), {
+      status: 400,
+      code: 'email_token_invalid',
+    })
+    assert.equal(await emailOf(server), ada.email)
+    assert.equal((await post(server, '/auth/undo-email-change', { token: owners.token })).status, 204)
+  })
+
+  it('changed back when the way back has ended, the address in between has its own', async () => {
+    const mailing = await startWithAda()
+    const { server, ada } = mailing
+    await moveTo(mailing, mailing.token, 'ada@example.org')
+    server.clock.advance(7 * DAY)
+    const token = (await post(server, '/auth/login', { username: 'ada', password: PASSWORD })).body
+      .access_token
+    const undo = proofIn(await moveTo(mailing, token, ada.email))
+    assert.equal((await post(server, '/auth/undo-email-change', { token: undo.token })).status, 204)
+    assert.equal(await emailOf(server), 'ada@example.org')
   })
 
   it('what was sent to the old address opens nothing any more', async () => {

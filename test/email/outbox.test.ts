@@ -529,6 +529,7 @@ onEachDatabase('the outbox', ({ start }) => {
       confirm_new_email: true,
       email_changed: true,
       email_change_undone: true,
+      email_changed_back: true,
       email_restored: true,
       sign_in: true,
       new_sign_in: true,

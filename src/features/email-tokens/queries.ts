@@ -88,6 +88,25 @@ export async function deleteEmailTokens(db: Db, userId: string, kinds: readonly 
   await db.deleteFrom('email_tokens').where('user_id', '=', userId).where('kind', 'in', kinds).execute()
 }
 
+/** The way back to an address that a user has. */
+export function findUndo(
+  db: Db,
+  { userId, addressKey, now }: { userId: string; addressKey: string; now: Timestamp },
+): Promise<StoredEmailToken | undefined> {
+  return (
+    db
+      .selectFrom('email_tokens')
+      .selectAll()
+      .where('address_key', '=', addressKey)
+      // As the index has it.
+      .where('kind', '=', sql.lit('undo_email_change'))
+      .where('user_id', '=', userId)
+      .where('consumed_at', 'is', null)
+      .where('expires_at', '>', now)
+      .executeTakeFirst()
+  )
+}
+
 /** Ends the ways back to addresses that a user had after this one. */
 export async function deleteLaterUndos(db: Db, { id, user_id, created_at }: StoredEmailToken): Promise<void> {
   await db

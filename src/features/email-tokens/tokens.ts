@@ -13,6 +13,7 @@ import {
   consumeEmailToken,
   countCodeTry,
   findEmailToken,
+  findUndo,
   giveBackCodeTry,
   hasUndo,
   putEmailToken,
@@ -116,6 +117,17 @@ export async function refuseWantedBack(context: TokenContext, email: string, by?
   const addressKey = addressKeyOf(context, 'undo_email_change', email)
   if (await hasUndo(db, { addressKey, now: clock.now(), except: by ?? null }))
     throw new Problem('email_taken')
+}
+
+/** The way back to an address, if this user has one. */
+export function findWayBack(
+  context: TokenContext,
+  email: string,
+  userId: UserId,
+): Promise<StoredEmailToken | undefined> {
+  const { db, clock } = context
+  const addressKey = addressKeyOf(context, 'undo_email_change', email)
+  return findUndo(db, { userId, addressKey, now: clock.now() })
 }
 
 /** A token with whose it is: a user, or a registration where the kind is `register`. */

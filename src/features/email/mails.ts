@@ -22,6 +22,8 @@ export type MailData = {
   email_changed: Deed & { url: string; expiresAt: Timestamp; newEmail: string }
   /** To the address that lost the account by an undo. Nothing of who did it: one of the two is a thief. */
   email_change_undone: Record<never, never>
+  /** The account has the address back that it had before this one, by an ordinary change. Nothing of who did it, as above. */
+  email_changed_back: Record<never, never>
   /** The change was undone: `url` and `code` set a new password. */
   email_restored: Proof
   sign_in: Proof & Deed

@@ -21,6 +21,7 @@ const MAILS: { [Kind in MailKind]: (now: Timestamp, url: string) => MailData[Kin
   confirm_new_email: (now, url) => ({ url, code: '482913', expiresAt: now + DAY }),
   email_changed: (now, url) => ({ ...deed(now), url, expiresAt: now + 7 * DAY, newEmail: 'ada@example.net' }),
   email_change_undone: () => ({}),
+  email_changed_back: () => ({}),
   email_restored: (now, url) => ({ url, code: '482913', expiresAt: now + HOUR }),
   sign_in: (now, url) => ({ ...deed(now), url, code: '482913', expiresAt: now + 10 * MINUTE }),
   new_sign_in: (now) => ({ ...deed(now), failures: 0 }),

@@ -8,6 +8,7 @@ import { linkTo } from '../email/links.ts'
 import { deedOf, isTurnedOff, mailTo, proofOf } from '../email/mail-to.ts'
 import { ALL_BUT_UNDO, deleteEmailTokens, deleteLaterUndos } from '../email-tokens/queries.ts'
 import {
+  findWayBack,
   issueEmailToken,
   type OwnedToken,
   readEmailProof,
@@ -43,7 +44,8 @@ export async function requestEmailChange(
 }
 
 /**
- * Puts the new address in the place of the old one, and tells the old one how to undo it.
+ * Puts the new address in the place of the old one, and tells the old one how to undo it, unless the new one is an older
+ * one that the account could have taken back.
  * @throws Problem `email_token_invalid`, `email_token_used`, `email_taken`
  */
 export async function confirmNewEmail(context: Context, token: OwnedToken, caller: Caller): Promise<void> {
@@ -68,7 +70,11 @@ export async function confirmNewEmail(context: Context, token: OwnedToken, calle
       await deleteEmailTokens(trx, user.id, ['verify_email', 'reset_password', 'sign_in'])
       await carryFailures(context, trx, { from: before.email_key, to: user.email_key })
       await recordEvent(trx, now, { type: 'user.email_changed', userId: user.id, caller })
-      await offerUndo(context, trx, { before, user, caller })
+      const wayBack = await findWayBack({ ...context, db: trx }, token.email, user.id)
+      if (!wayBack) return offerUndo(context, trx, { before, user, caller })
+      // The address in between may be a thief's: no way leads back there.
+      await deleteLaterUndos(trx, wayBack)
+      await tellLoser(context, trx, before, 'email_changed_back')
     }),
   )
 }
@@ -115,15 +121,20 @@ export async function undoEmailChange(context: Context, link: string, caller: Ca
       const issued = await issueEmailToken(context, trx, { kind: 'reset_password', email, userId: user.id })
       const data = proofOf(context, 'email_restored', issued)
       await mailTo(context, trx, user, { kind: 'email_restored', data }, caller)
-      if (before?.email_key !== key) await tellOfUndo(context, trx, before)
+      if (before?.email_key !== key) await tellLoser(context, trx, before, 'email_change_undone')
     }),
   )
 }
 
-/** To the address that loses the account, and cannot undo that again. The language of who undid it may be another. */
-async function tellOfUndo(context: Context, trx: Db, before: User | undefined): Promise<void> {
+/** To the address that loses the account, and cannot undo that again. The language of who did it may be another. */
+async function tellLoser(
+  context: Context,
+  trx: Db,
+  before: User | undefined,
+  kind: 'email_change_undone' | 'email_changed_back',
+): Promise<void> {
   if (!before?.email_verified_at || isTurnedOff(context.settings, 'email_changed')) return
-  await mailTo(context, trx, before, { kind: 'email_change_undone', data: {} })
+  await mailTo(context, trx, before, { kind, data: {} })
 }
 
 /** Somebody else may have come to have the address. */
