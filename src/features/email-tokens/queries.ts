@@ -88,25 +88,6 @@ export async function deleteEmailTokens(db: Db, userId: string, kinds: readonly 
   await db.deleteFrom('email_tokens').where('user_id', '=', userId).where('kind', 'in', kinds).execute()
 }
 
-/** The way back to an address that a user has. */
-export function findUndo(
-  db: Db,
-  { userId, addressKey, now }: { userId: string; addressKey: string; now: Timestamp },
-): Promise<StoredEmailToken | undefined> {
-  return (
-    db
-      .selectFrom('email_tokens')
-      .selectAll()
-      .where('address_key', '=', addressKey)
-      // As the index has it.
-      .where('kind', '=', sql.lit('undo_email_change'))
-      .where('user_id', '=', userId)
-      .where('consumed_at', 'is', null)
-      .where('expires_at', '>', now)
-      .executeTakeFirst()
-  )
-}
-
 /** Ends the ways back to addresses that a user had after this one. */
 export async function deleteLaterUndos(db: Db, { id, user_id, created_at }: StoredEmailToken): Promise<void> {
   await db
@@ -118,20 +99,34 @@ export async function deleteLaterUndos(db: Db, { id, user_id, created_at }: Stor
     .execute()
 }
 
-/** Whether somebody has a way back to the address, beside this user. */
-export async function hasUndo(
-  db: Db,
-  { addressKey, now, except = null }: { addressKey: string; now: Timestamp; except: string | null },
-): Promise<boolean> {
-  const row = await db
+type WantedBack = { addressKey: string; now: Timestamp }
+
+/** The ways back to an address that are still good. */
+const undosOf = (db: Db, { addressKey, now }: WantedBack) =>
+  db
     .selectFrom('email_tokens')
-    .select('id')
     .where('address_key', '=', addressKey)
     // As the index has it.
     .where('kind', '=', sql.lit('undo_email_change'))
-    .where('user_id', 'is distinct from', except)
     .where('consumed_at', 'is', null)
     .where('expires_at', '>', now)
+
+/** The way back to an address that a user has. */
+export function findUndo(
+  db: Db,
+  { userId, ...wanted }: WantedBack & { userId: string },
+): Promise<StoredEmailToken | undefined> {
+  return undosOf(db, wanted).selectAll().where('user_id', '=', userId).executeTakeFirst()
+}
+
+/** Whether somebody has a way back to the address, beside this user. */
+export async function hasUndo(
+  db: Db,
+  { except, ...wanted }: WantedBack & { except: string | null },
+): Promise<boolean> {
+  const row = await undosOf(db, wanted)
+    .select('id')
+    .where('user_id', 'is distinct from', except)
     .limit(1)
     .executeTakeFirst()
   return row !== undefined
